@@ -1,0 +1,184 @@
+"""What the environment says: every `VS_…` variable, typed and checked.
+
+This is the only place that reads the environment.  A bad value stops the start with one line that
+names the variable; the value itself is never printed, because it may be a secret.
+"""
+
+from __future__ import annotations
+
+import sys
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+MAX_INTERVAL_SECONDS = 31_622_400  # a leap year
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # a path, a folder, an unknown name
+        raise ValueError("expected an IANA time zone such as Europe/Vienna") from None
+    return name
+
+
+def _split(url: str, expected: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # checked only when asked for
+    except ValueError:
+        raise ValueError(expected) from None  # its own message repeats a part of the address
+    return parts
+
+
+def _http_url(url: str) -> str:
+    expected = "expected an address such as https://api.vintagestory.at"
+    parts = _split(url, expected)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(expected)
+    return url.rstrip("/")
+
+
+IntervalSeconds = Annotated[int, Field(ge=0, le=MAX_INTERVAL_SECONDS)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class Environment(BaseSettings):
+    """The `VS_…` variables and their defaults; `docs/settings.md` explains each."""
+
+    model_config = SettingsConfigDict(env_prefix="VS_", hide_input_in_errors=True, extra="ignore", env_ignore_empty=True)
+
+    debug: bool = False
+    secret_key: str = ""
+    allowed_hosts: Annotated[list[str], NoDecode] = ["localhost", "127.0.0.1", "[::1]"]
+    trusted_proxies: Annotated[list[str], NoDecode] = []
+    https: bool = True
+    database_url: str = "sqlite:///var/vsadmin.sqlite3"
+    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    environment: Annotated[str, Field(min_length=1, max_length=100)] = "default"
+    scheduler_threads: Annotated[int, Field(ge=1, le=1000)] = 10
+
+    api_key_admin: str = ""
+    api_key_monitor: str = ""
+    api_requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 12_000
+
+    data_dir: Path = Path("~/.config/VintagestoryData")
+    server_dir: Path = Path("/opt/vintagestory")
+    versions_url: HttpUrl = "https://api.vintagestory.at"
+    moddb_url: HttpUrl = "https://mods.vintagestory.at"
+    mod_list_refresh_interval: IntervalSeconds = 3600
+    server_versions_refresh_interval: IntervalSeconds = 86400
+    game_server_watch_interval: IntervalSeconds = 10
+
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _known_networks(cls, value: list[str]) -> list[str]:
+        for proxy in value:
+            try:
+                ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError("expected addresses or networks such as 127.0.0.1,10.0.0.0/8") from None
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("data_dir", "server_dir")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @field_validator("api_key_admin", "api_key_monitor")
+    @classmethod
+    def _long_enough(cls, value: str) -> str:
+        if value and len(value) < 16:
+            raise ValueError("expected at least 16 characters")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        database_settings(value)
+        return value
+
+    @model_validator(mode="after")
+    def _secret_key_unless_debugging(self) -> Environment:
+        if len(self.secret_key) < 50 and not self.debug:
+            raise ValueError("VS_SECRET_KEY: expected 50 random characters or more, as `./dev secret` prints (or VS_DEBUG=true on your own machine)")
+        return self
+
+    @model_validator(mode="after")
+    def _two_different_keys(self) -> Environment:
+        if self.api_key_admin and self.api_key_admin == self.api_key_monitor:
+            raise ValueError("VS_API_KEY_MONITOR: expected another key than VS_API_KEY_ADMIN")
+        return self
+
+
+def database_settings(url: str) -> dict[str, Any]:
+    """Django's `DATABASES["default"]` for `sqlite:///path` or `postgres://user:password@host:port/name?option=value`.
+
+    Raises ValueError for any other scheme; the message does not repeat the address, which may hold a password.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        path = rest.removeprefix("/")
+        if not path:
+            raise ValueError("expected sqlite:///relative/path or sqlite:////absolute/path")
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": BASE_DIR / path,
+            "OPTIONS": {
+                # A transaction that starts as a reader and then writes fails at once when another one wrote in
+                # between, whatever the timeout; one that starts IMMEDIATE waits its turn.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+        }
+    if scheme in {"postgres", "postgresql"}:
+        expected = "expected postgres://user:password@host:port/name"
+        parts = _split(url, expected)
+        if not parts.path.strip("/"):
+            raise ValueError(expected)
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(parts.path.lstrip("/")),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": parts.hostname or "",
+            "PORT": str(parts.port or ""),
+            # No pool: scheduler threads would starve in it.
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {"connect_timeout": 5, "application_name": "vsadmin"} | dict(parse_qsl(parts.query)),
+        }
+    raise ValueError("expected sqlite:///path or postgres://user:password@host:port/name")
+
+
+def read_environment() -> Environment:
+    """Read and check the environment, or end the process with one line that names the bad variable."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = f"VS_{'_'.join(map(str, first['loc'])).upper()}: " if first["loc"] else ""
+        _stop(name + first["msg"].removeprefix("Value error, "))
+
+
+def _stop(message: str) -> NoReturn:
+    sys.stderr.write(f"vsadmin: {message}\n")
+    raise SystemExit(2)

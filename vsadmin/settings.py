@@ -1,0 +1,148 @@
+"""Django's settings, made from the environment."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from csp.constants import NONE, SELF
+from django.core.management.utils import get_random_secret_key
+
+from vsadmin import __version__
+from vsadmin.environment import BASE_DIR, database_settings, read_environment
+from vsadmin.logging import logging_settings
+
+ENV = read_environment()
+VERSION = __version__
+
+DEBUG = ENV.debug
+# Only on a developer's machine may it change with every start; read_environment() insists otherwise.
+SECRET_KEY = ENV.secret_key or get_random_secret_key()
+ALLOWED_HOSTS = ENV.allowed_hosts
+TRUSTED_PROXIES = ENV.trusted_proxies
+ENVIRONMENT = ENV.environment
+SCHEDULER_THREADS = ENV.scheduler_threads
+
+API_KEY_ADMIN = ENV.api_key_admin
+API_KEY_MONITOR = ENV.api_key_monitor
+API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
+# The scheduler's own probe server asks this who may read /metrics; `jobs` knows no keys.
+JOBS_METRICS_GUARD = "vsadmin.auth.may_read_metrics"
+
+DATA_DIR = ENV.data_dir
+SERVER_DIR = ENV.server_dir
+VERSIONS_URL = ENV.versions_url
+MODDB_URL = ENV.moddb_url
+MOD_LIST_REFRESH_INTERVAL = ENV.mod_list_refresh_interval
+SERVER_VERSIONS_REFRESH_INTERVAL = ENV.server_versions_refresh_interval
+GAME_SERVER_WATCH_INTERVAL = ENV.game_server_watch_interval
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_structlog",
+    "ninja",  # its docs page takes Swagger's files from static files instead of a CDN only when it is listed here
+    "simple_history",
+    "django_apscheduler",
+    "jobs",
+    "health",
+    "vsadmin",
+    "vsadmin.game",
+]
+
+MIDDLEWARE = [
+    "health.middleware.probes",
+    "vsadmin.middleware.request_id",
+    "vsadmin.room.leave_room_for_probes",
+    "vsadmin.middleware.api_problems",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "vsadmin.request_log.RequestLog",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "vsadmin.urls"
+WSGI_APPLICATION = "vsadmin.wsgi.application"
+ASGI_APPLICATION = "vsadmin.asgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database_settings(ENV.database_url)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = ENV.time_zone
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static-collected"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Until somebody runs collectstatic, and always with DEBUG, the files come straight from the apps.
+COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
+WHITENOISE_USE_FINDERS = not COLLECTED
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage" if COLLECTED else "django.contrib.staticfiles.storage.StaticFilesStorage",
+    },
+}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+HTTPS = ENV.https and not DEBUG
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+if ENV.trusted_proxies:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+NINJA_PAGINATION_MAX_LIMIT = 200
+
+LOG_LEVEL = ENV.log_level
+# The end of a request says everything that its start does.
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+# Our own middleware comes first, and has replaced whatever the client sent that is not a plain word.
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
+LOGGING = logging_settings(LOG_LEVEL)
+LOGGING_CONFIG = "vsadmin.logging.configure"

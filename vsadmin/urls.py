@@ -1,0 +1,17 @@
+"""The URL map: metrics, API, admin.  The probes are answered before it, by `health.middleware`."""
+
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+from vsadmin.api import api
+from vsadmin.views import metrics
+
+admin.site.site_url = None  # the site is the admin; there is nothing else to view
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("metrics", metrics),
+    path("api/v1alpha1/", api.urls),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,23 @@
+"""Pages that are neither admin nor API."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from jobs.metrics import CONTENT_TYPE, exposition
+from jobs.permissions import MONITOR
+from vsadmin import problems
+from vsadmin.auth import admit
+from vsadmin.exceptions import Refusal
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text, for whoever has any key."""
+    try:
+        admit(request, MONITOR)
+        text = exposition()
+    except Refusal as error:
+        return problems.of_exception(request, error)
+    return HttpResponse(text, content_type=CONTENT_TYPE)
