@@ -1,0 +1,81 @@
+"""`manage.py apikey create|list|revoke`: the keys of REST clients.
+
+Data goes to stdout, `--json` makes it one JSON value; exit codes: 0 ok, 1 failed, 2 usage, 3 not found.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive, make_aware, now
+
+from vsadmin.exceptions import KeyNotFound
+from vsadmin.models import ApiKey, Role
+
+NOT_FOUND = 3
+
+
+def _moment(text: str) -> datetime:
+    moment = parse_datetime(text)
+    if moment is None:
+        raise ValueError(text)
+    return make_aware(moment) if is_naive(moment) else moment
+
+
+def _summary(row: ApiKey) -> dict[str, Any]:
+    times = {name: getattr(row, name) for name in ("created_at", "expires_at", "last_used_at", "revoked_at")}
+    texts = {name: moment and moment.isoformat() for name, moment in times.items()}
+    return {"prefix": row.prefix, "name": row.name, "role": row.role, "state": row.problem(now()) or "valid", "created_by": row.created_by, **texts}
+
+
+class Command(BaseCommand):
+    help = "Make, list and revoke API keys."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+        def add(name: str, action: Callable[..., None], text: str) -> CommandParser:
+            subparser: CommandParser = actions.add_parser(name, help=text, description=text)
+            subparser.add_argument("--json", action="store_true", help="print one JSON value")
+            subparser.set_defaults(run_action=action)
+            return subparser
+
+        create = add("create", self.create, "Make a key and print it; it is stored nowhere and never shown again.")
+        create.add_argument("name", help="who or what will use it")
+        create.add_argument("--role", choices=Role.values, default=Role.MONITOR.value)
+        create.add_argument("--expires", type=_moment, metavar="TIME", help="ISO 8601, e.g. 2027-01-01T00:00+01:00; default: never")
+        add("list", self.list_keys, "All keys, without what they open.")
+        add("revoke", self.revoke, "Make a key useless for good.").add_argument("prefix", help="how it begins, as `list` shows it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            options["run_action"](options)
+        except KeyNotFound as error:
+            raise CommandError(str(error), returncode=NOT_FOUND) from None
+        except ValidationError as error:
+            raise CommandError("; ".join(error.messages)) from None
+
+    def create(self, options: dict[str, Any]) -> None:
+        row, key = ApiKey.objects.issue(options["name"], options["role"], getpass.getuser(), options["expires"])
+        self._print(options, {"key": key, **_summary(row)}, key)
+
+    def list_keys(self, options: dict[str, Any]) -> None:
+        rows = [_summary(row) for row in ApiKey.objects.all()]
+        lines = [f"{row['prefix']}  {row['role']:<8} {row['state']:<8} {row['last_used_at'] or 'never used':<33} {row['name']}" for row in rows]
+        self._print(options, rows, "\n".join(lines))
+
+    def revoke(self, options: dict[str, Any]) -> None:
+        row = ApiKey.objects.find(options["prefix"])
+        row.revoke(now())
+        row.refresh_from_db()
+        self._print(options, _summary(row), f"{row} is revoked")
+
+    def _print(self, options: dict[str, Any], value: Any, text: str) -> None:
+        self.stdout.write(json.dumps(value) if options["json"] else text)

@@ -1,0 +1,103 @@
+"""API keys: who may ask what, without a password."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from vsadmin.exceptions import KeyNotFound
+
+NOTE_USE_EVERY = timedelta(minutes=1)
+_SHAPE = re.compile(r"(vs_[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+_NOBODY = hashlib.sha256(b"").hexdigest()
+
+
+class Role(models.TextChoices):
+    ADMIN = "admin", _("admin: everything")
+    MONITOR = "monitor", _("monitor: health, metrics, versions, mods and server status")
+
+
+def digest(key: str) -> str:
+    """The SHA-256 of a key.  A key is 256 random bits, so that a slow hash would add nothing."""
+    # No header value may raise here, however broken its text is.
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def issue(self, name: str, role: str, created_by: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
+        """Make a key; returns its row and the key itself, which is stored nowhere and can't be shown again."""
+        row = ApiKey(name=name, role=role, created_by=created_by, expires_at=expires_at)
+        key = row.renew()
+        row.full_clean()
+        row.save(force_insert=True)
+        return row, key
+
+    def find(self, prefix: str) -> ApiKey:
+        """The key whose prefix this is; raises KeyNotFound."""
+        row = self.filter(prefix=prefix).first()
+        if row is None:
+            raise KeyNotFound(prefix)
+        return row
+
+    def matching(self, key: str) -> ApiKey | None:
+        """The row of exactly this key, usable or not, at the same cost whether there is one or not."""
+        shape = _SHAPE.fullmatch(key)
+        row = self.filter(prefix=shape[1] if shape else "").first()
+        same = hmac.compare_digest(digest(key), row.sha256 if row else _NOBODY)
+        return row if row and same else None
+
+
+class ApiKey(models.Model):
+    """A key as the database knows it: recognised by its SHA-256, found by its prefix."""
+
+    name = models.CharField(_("name"), max_length=100, help_text=_("Who or what uses it."))
+    prefix = models.CharField(_("begins with"), max_length=20, unique=True, editable=False)
+    sha256 = models.CharField(max_length=64, editable=False)
+    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MONITOR)
+    created_by = models.CharField(_("created by"), max_length=150, editable=False)
+    created_at = models.DateTimeField(_("created"), default=now, editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True, help_text=_("Empty: never."))
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("API key")
+        ordering = ("-created_at", "prefix")
+        constraints = (models.CheckConstraint(name="vsadmin_key_role_known", condition=Q(role__in=Role.values)),)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def renew(self) -> str:
+        """Take a new key and return it."""
+        self.prefix = f"vs_{secrets.token_hex(6)}"
+        key = f"{self.prefix}_{secrets.token_urlsafe(32)}"
+        self.sha256 = digest(key)
+        return key
+
+    def problem(self, now: datetime) -> str | None:
+        """Why this key opens nothing now, or None when it does."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return None
+
+    def note_use(self, now: datetime) -> None:
+        """Remember that the key was used, at most once a minute."""
+        if self.last_used_at is None or self.last_used_at <= now - NOTE_USE_EVERY:
+            ApiKey.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - NOTE_USE_EVERY), pk=self.pk).update(last_used_at=now)
+
+    def revoke(self, now: datetime) -> bool:
+        """Make the key useless for good; False when it was already."""
+        return bool(ApiKey.objects.filter(pk=self.pk, revoked_at__isnull=True).update(revoked_at=now))

@@ -1,0 +1,117 @@
+"""Every error as one shape: RFC 9457 `application/problem+json` with a stable `code`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja.errors import ValidationError as RequestInvalid
+
+from jobs import exceptions as jobs_errors
+from vsadmin.exceptions import TooManyRequests, Unauthorized, UnknownParameters
+
+log = structlog.get_logger()
+
+CODES: dict[type[Exception], tuple[int, str]] = {
+    jobs_errors.JobNotFound: (404, "JOB_NOT_FOUND"),
+    jobs_errors.RunNotFound: (404, "RUN_NOT_FOUND"),
+    jobs_errors.JobExists: (409, "JOB_EXISTS"),
+    jobs_errors.JobArchived: (409, "JOB_ARCHIVED"),
+    jobs_errors.RunFinished: (409, "RUN_FINISHED"),
+    jobs_errors.RevisionMismatch: (412, "REVISION_MISMATCH"),
+    jobs_errors.UnknownFunction: (422, "UNKNOWN_FUNCTION"),
+    jobs_errors.IdempotencyKeyReused: (422, "IDEMPOTENCY_KEY_REUSED"),
+    # Nobody can read or write now; the request itself may be fine.
+    OperationalError: (503, "DATABASE_UNAVAILABLE"),
+    InterfaceError: (503, "DATABASE_UNAVAILABLE"),
+}
+BY_STATUS = {
+    400: ("BAD_REQUEST", "the request cannot be understood"),
+    403: ("FORBIDDEN", "this may not be done"),
+    404: ("NOT_FOUND", "nothing is here; /api/v1alpha1/docs lists what there is"),
+    405: ("METHOD_NOT_ALLOWED", "this cannot be asked here; the header Allow lists what can"),
+    500: ("INTERNAL_ERROR", "something unexpected happened; the log has it under the request id"),
+}
+DATABASE_RETRY_SECONDS = 5
+
+
+def problem(request: HttpRequest, status: int, code: str, detail: str, **members: Any) -> HttpResponse:
+    """The answer; `members` are extension members of the problem."""
+    body = {
+        "type": f"urn:vsadmin:problem:{code.lower().replace('_', '-')}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "code": code,
+    }
+    response = JsonResponse(body | members, status=status, content_type="application/problem+json")
+    response["Cache-Control"] = "no-store"
+    if status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def of_status(request: HttpRequest, status: int) -> HttpResponse:
+    """The problem for an answer that carries nothing but its status."""
+    code, detail = BY_STATUS.get(status, (f"HTTP_{status}", "the request was refused"))
+    return problem(request, status, code, detail)
+
+
+def of_exception(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The problem for any exception of an operation; one that nobody foresaw is logged and tells nothing."""
+    if isinstance(error, RequestInvalid):
+        return _invalid(request, error.errors)
+    if isinstance(error, ValidationError):
+        return _invalid(request, list(_field_errors(error)))
+    if isinstance(error, UnknownParameters):
+        return _invalid(request, [{"field": name, "problem": "unknown query parameter", "allowed": error.allowed} for name in error.names], error.detail)
+    status, code = _status_and_code(error)
+    if status == 500:
+        log.error("api_operation_failed", exc_info=error, method=request.method, path=request.path)
+        return of_status(request, 500)
+    return _specific(request, error, status, code)
+
+
+def _status_and_code(error: Exception) -> tuple[int, str]:
+    for kind in type(error).__mro__:
+        if kind in CODES:
+            return CODES[kind]
+    status, code = getattr(error, "status", None), getattr(error, "code", None)
+    return (status, code) if isinstance(status, int) and isinstance(code, str) else (500, "INTERNAL_ERROR")
+
+
+def _specific(request: HttpRequest, error: Exception, status: int, code: str) -> HttpResponse:
+    match error:
+        case jobs_errors.RevisionMismatch():
+            response = problem(request, status, code, str(error), revision=error.current)
+            response["ETag"] = f'"{error.current}"'
+        case TooManyRequests():
+            response = problem(request, status, code, str(error))
+            response["Retry-After"] = str(error.wait_seconds)
+        case OperationalError() | InterfaceError():
+            log.warning("api_database_unavailable", problem=str(error)[:200])
+            response = problem(request, status, code, "the database cannot be reached; try again later")
+            response["Retry-After"] = str(DATABASE_RETRY_SECONDS)
+        case Unauthorized():
+            response = problem(request, status, code, error.detail)
+        case _:
+            response = problem(request, status, code, str(error))
+    return response
+
+
+def _invalid(request: HttpRequest, errors: list[dict[str, Any]], detail: str = "") -> HttpResponse:
+    return problem(request, 422, "VALIDATION_ERROR", detail or "; ".join(_sentence(error) for error in errors)[:2000], errors=errors)
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    got = f"got {error['kind']}; " if error.get("kind") else ""
+    return f"{error['field'] or 'the request'}: {got}{error['problem']}"
+
+
+def _field_errors(error: ValidationError) -> list[dict[str, Any]]:
+    by_field = error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
+    return [{"field": "" if field == NON_FIELD_ERRORS else field, "kind": None, "problem": message} for field, messages in by_field.items() for message in messages]
