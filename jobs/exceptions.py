@@ -1,0 +1,91 @@
+"""Everything that can go wrong by somebody's doing; each message says what was wrong, what was expected and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class JobsError(Exception):
+    """Base of all errors of this app."""
+
+
+class UnknownFunction(JobsError):
+    """No function is registered under the name that a definition gives."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        names = sorted(known)
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)
+        hint = f"the nearest registered name is {nearest[0]!r}" if nearest else "no function is registered at all"
+        super().__init__(f"no job function is registered as {name!r}; {hint}")
+
+
+class FunctionExists(JobsError):
+    """Two functions ask for one name."""
+
+    def __init__(self, name: str, first: str, second: str) -> None:
+        super().__init__(f"two job functions are registered as {name!r}: {first} and {second}; rename one of them")
+
+
+class NoCurrentRun(JobsError):
+    """`current_run()` was called outside a job function."""
+
+    def __init__(self) -> None:
+        super().__init__("current_run() only works inside a job function while a scheduler runs it")
+
+
+class JobNotFound(JobsError):
+    """No definition has this id."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"no job has the id {job_id!r}")
+
+
+class RunNotFound(JobsError):
+    """No run has this id; it may have been pruned."""
+
+    def __init__(self, run_id: object) -> None:
+        self.run_id = run_id
+        super().__init__(f"no run has the id {run_id}; old runs are pruned")
+
+
+class JobExists(JobsError):
+    """A definition with this id is there already."""
+
+    def __init__(self, job_id: str, *, archived: bool = False) -> None:
+        self.job_id = job_id
+        advice = "it is archived: restore it, or choose another id" if archived else "choose another id, or change the job that is there"
+        super().__init__(f"a job with the id {job_id!r} exists already; {advice}")
+
+
+class RevisionMismatch(JobsError):
+    """Somebody else changed the definition in between."""
+
+    def __init__(self, job_id: str, expected: int, current: int) -> None:
+        self.job_id, self.expected, self.current = job_id, expected, current
+        super().__init__(f"job {job_id!r} is at revision {current}, not {expected}: somebody changed it meanwhile; read it again and repeat the change")
+
+
+class JobArchived(JobsError):
+    """An archived definition was asked to do something."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"job {job_id!r} is archived; restore it first")
+
+
+class IdempotencyKeyReused(JobsError):
+    """An idempotency key came a second time with another request."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the idempotency key {key!r} was used for another request; use a new key for a new request")
+
+
+class RunFinished(JobsError):
+    """A run that has ended was asked to do something."""
+
+    def __init__(self, run_id: int, status: str) -> None:
+        self.run_id, self.status = run_id, status
+        super().__init__(f"run {run_id} has already ended ({status})")

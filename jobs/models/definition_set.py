@@ -1,0 +1,107 @@
+"""Sets of definitions: finding, making and changing several."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import IntegrityError, models, transaction
+from django.db.models import F
+from django.utils.timezone import now
+
+from jobs.exceptions import JobExists, JobNotFound
+from jobs.models.author import CODE, Author
+from jobs.registry import all_functions
+
+if TYPE_CHECKING:
+    from jobs.models.definition import JobDefinition
+
+APPLIED_FIELDS = frozenset({"applied_revision", "applied_at", "applied_by", "pruned_until"})
+"""What schedulers write back; writing these is no edit."""
+
+SCHEDULE_FIELDS = frozenset(
+    {"trigger", "interval_seconds", "cron", "run_at", "timezone", "starts_at", "ends_at", "jitter_seconds", "enabled", "paused_until", "archived_at"}
+)
+"""A change of one of these moves slots; a change of another field never does."""
+
+
+class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
+    def current(self) -> JobDefinitionQuerySet:
+        """Definitions that are not archived."""
+        return self.filter(archived_at__isnull=True)
+
+    def unapplied(self) -> JobDefinitionQuerySet:
+        """Definitions that a scheduler has yet to apply."""
+        return self.exclude(applied_revision=F("revision"))
+
+    def overdue(self, now: datetime) -> JobDefinitionQuerySet:
+        """Definitions with a slot that should have been claimed 10 s ago or earlier."""
+        return self.filter(scheduled__next_run_time__lt=now - timedelta(seconds=10))
+
+    def find(self, job_id: str) -> JobDefinition:
+        """The definition, archived or not; raises JobNotFound."""
+        try:
+            return self.get(pk=job_id)
+        except (self.model.DoesNotExist, ValueError):
+            raise JobNotFound(job_id) from None
+
+    def draft(self, **fields: Any) -> JobDefinition:
+        """A definition that is stored nowhere, with its schedule checked; raises ValidationError (by field)."""
+        definition = self.model(**{"id": "draft"} | fields)
+        definition.full_clean(exclude=["id", "function"], validate_unique=False, validate_constraints=False)
+        return definition
+
+    def add(self, author: Author, reason: str = "", **fields: Any) -> JobDefinition:
+        """Make and return a new definition; raises ValidationError (by field) or JobExists."""
+        self._refuse_existing(fields.get("id"))
+        definition = self.model(**fields)
+        definition.origin = "code" if author.source == "code" else "staff"
+        definition.full_clean(validate_unique=False)
+        try:
+            with transaction.atomic():
+                definition.save_by(author, reason)
+        except IntegrityError:
+            self._refuse_existing(definition.pk)  # somebody else has just made it
+            raise
+        return definition
+
+    def _refuse_existing(self, job_id: str | None) -> None:
+        if existing := self.filter(pk=job_id).first():
+            raise JobExists(existing.pk, archived=existing.archived_at is not None)
+
+    def register_defaults(self) -> list[JobDefinition]:
+        """Make the missing definitions that the code asks for, bring the others up to date, and return the new ones.
+
+        A field that staff have overridden keeps the staff's value.
+        """
+        made = []
+        for function in all_functions():
+            if (defaults := function.definition_defaults()) is None:
+                continue
+            row = self.filter(pk=function.name).first()
+            if row is not None:
+                row.follow_code(defaults)
+            elif defaults["trigger"] != "interval" or defaults["interval_seconds"] != 0:
+                made += self._add_default(function.name, defaults)
+        return made
+
+    def _add_default(self, job_id: str, defaults: dict[str, Any]) -> list[JobDefinition]:
+        try:
+            return [self.add(CODE, "registered by the code", id=job_id, **{"timezone": settings.TIME_ZONE} | defaults)]
+        except JobExists:
+            return []  # another scheduler that starts at this moment was first
+
+    def update(self, **changes: Any) -> int:
+        """Update in bulk; an edit takes a new revision and leaves its history, as a single one does."""
+        if changes.keys() <= APPLIED_FIELDS:
+            return super().update(**changes)
+        with transaction.atomic():
+            keys = list(self.values_list("pk", flat=True))
+            touched = self.model._base_manager.filter(pk__in=keys)
+            stamps = {"revision": F("revision") + 1, "updated_at": now()}
+            if changes.keys() & SCHEDULE_FIELDS:
+                stamps["scheduled_from"] = now()
+            count = models.QuerySet.update(touched, **stamps | changes)
+            self.model.history.bulk_history_create(touched, update=True)
+        return count

@@ -1,0 +1,41 @@
+"""The environment that a database belongs to, so that a copy of it fires nothing somewhere else."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+
+class DatabaseEnvironmentQuerySet(models.QuerySet["DatabaseEnvironment"]):
+    def claim(self) -> DatabaseEnvironment:
+        """The database's environment; the first scheduler writes its own."""
+        row, _created = self.get_or_create(pk=1, defaults={"name": settings.ENVIRONMENT})
+        return row
+
+    def adopt(self) -> DatabaseEnvironment:
+        """Make the database belong to this process's environment."""
+        row, _created = self.update_or_create(pk=1, defaults={"name": settings.ENVIRONMENT, "since": now()})
+        return row
+
+    def mismatch(self) -> str | None:
+        """The environment that the database belongs to when it isn't ours, else None."""
+        name = self.filter(pk=1).values_list("name", flat=True).first()
+        return name if name is not None and name != settings.ENVIRONMENT else None
+
+
+class DatabaseEnvironment(models.Model):
+    """One row: the `VS_ENVIRONMENT` of the first scheduler that used this database, or of the last that adopted it."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    name = models.CharField(_("environment"), max_length=100)
+    since = models.DateTimeField(default=now)
+
+    objects = DatabaseEnvironmentQuerySet.as_manager()
+
+    class Meta:
+        constraints = (models.CheckConstraint(name="jobs_one_environment", condition=models.Q(id=1)),)
+
+    def __str__(self) -> str:
+        return self.name

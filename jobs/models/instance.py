@@ -1,0 +1,54 @@
+"""Scheduler instances: which scheduler processes there are, and when each was last heard of."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+ALIVE_FOR = timedelta(seconds=10)
+"""An instance is alive while its last heartbeat, and running while its last completed tick, is no older than this."""
+
+
+class SchedulerInstanceQuerySet(models.QuerySet["SchedulerInstance"]):
+    def alive(self, now: datetime) -> SchedulerInstanceQuerySet:
+        """Instances that were heard of lately and have not said goodbye."""
+        return self.filter(heartbeat_at__range=(now - ALIVE_FOR, now + ALIVE_FOR), stopping=False)
+
+    def running(self, now: datetime) -> SchedulerInstanceQuerySet:
+        """Instances that completed a tick lately."""
+        return self.filter(last_tick_at__range=(now - ALIVE_FOR, now + ALIVE_FOR), stopping=False)
+
+    def silent(self, now: datetime) -> SchedulerInstanceQuerySet:
+        """Instances whose heartbeat has stopped: their processes are dead, or as good as dead.
+
+        One in the future is from before the clock was set back; a live instance has written another since.
+        """
+        return self.exclude(heartbeat_at__range=(now - ALIVE_FOR, now + ALIVE_FOR))
+
+
+class SchedulerInstance(models.Model):
+    """One scheduler process.  The row lives from its first tick to its clean end, or until it is reaped."""
+
+    id = models.CharField(max_length=100, primary_key=True)
+    hostname = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    version = models.CharField(max_length=50)
+    started_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField(db_index=True)
+    last_tick_at = models.DateTimeField(null=True)
+    stopping = models.BooleanField(default=False)
+    runs_active = models.PositiveIntegerField(default=0)
+    runs_finished = models.PositiveBigIntegerField(default=0)
+    threads = models.PositiveIntegerField(default=0)
+    threads_stuck = models.PositiveIntegerField(default=0)
+
+    objects = SchedulerInstanceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("scheduler")
+        verbose_name_plural = _("schedulers")
+
+    def __str__(self) -> str:
+        return self.id

@@ -1,0 +1,235 @@
+"""Job runs: what became of each slot and of each request.  Every rule about a run lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.apps import apps
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
+from django.db.models.functions import Coalesce, Greatest
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
+from jobs.registry import all_functions
+
+if TYPE_CHECKING:
+    from jobs.models.definition import JobDefinition
+
+log = structlog.get_logger()
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued", _("queued")
+    RUNNING = "running", _("running")
+    SUCCEEDED = "succeeded", _("succeeded")
+    FAILED = "failed", _("failed")
+    TIMED_OUT = "timed_out", _("timed out")
+    CANCELLED = "cancelled", _("cancelled")
+    ABANDONED = "abandoned", _("abandoned")
+    MISSED = "missed", _("missed")
+    SKIPPED = "skipped", _("skipped")
+
+
+class Cause(models.TextChoices):
+    SCHEDULE = "schedule", _("schedule")
+    MANUAL = "manual", _("by hand")
+    RETRY = "retry", _("retry")
+    START = "start", _("start of the scheduler")
+
+
+ACTIVE = (Status.QUEUED, Status.RUNNING)
+BAD = (Status.FAILED, Status.TIMED_OUT, Status.ABANDONED, Status.MISSED)
+
+
+class Word(models.Value):
+    """A constant that is written into the statement: SQLite uses a partial index only when it can read the values."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
+        return f"'{self.value}'", ()
+
+
+class JobRunQuerySet(models.QuerySet["JobRun"]):
+    def active(self) -> JobRunQuerySet:
+        """Runs that have not ended."""
+        return self.filter(status__in=[Word(Status.QUEUED), Word(Status.RUNNING)])
+
+    def finished(self) -> JobRunQuerySet:
+        return self.exclude(status__in=ACTIVE)
+
+    def unclaimed(self) -> JobRunQuerySet:
+        """Requested runs and retries that no scheduler has taken yet."""
+        return self.filter(status=Word(Status.QUEUED), instance=Word(""))
+
+    def occupying(self) -> JobRunQuerySet:
+        """Runs that count against `max_instances`: taken by a scheduler and not ended."""
+        return self.active().exclude(instance="")
+
+    def older_than(self, moment: datetime) -> JobRunQuerySet:
+        return self.finished().filter(scheduled_for__lt=moment)
+
+    def find(self, run_id: int) -> JobRun:
+        """The run with its job; raises RunNotFound."""
+        try:
+            return self.select_related("job").get(pk=run_id)
+        except (self.model.DoesNotExist, OverflowError):
+            raise RunNotFound(run_id) from None
+
+    def request(
+        self, job: JobDefinition, requested_by: str, kwargs: dict[str, Any] | None = None, idempotency_key: str | None = None, cause: Cause = Cause.MANUAL
+    ) -> JobRun:
+        """Queue a run for any scheduler to claim; `kwargs` None means the definition's own.
+
+        Raises IdempotencyKeyReused when the key belongs to another request; the same request again returns the same run.
+        """
+        if idempotency_key and (known := self._same_request(job, kwargs, idempotency_key)):
+            return known
+        moment = now()
+        while True:
+            try:
+                with transaction.atomic():
+                    run = self.create(
+                        job=job,
+                        scheduled_for=moment,
+                        cause=cause,
+                        queued_at=moment,
+                        not_before=moment,
+                        requested_by=requested_by,
+                        kwargs=kwargs,
+                        idempotency_key=idempotency_key or None,
+                    )
+                log.info("job_run_requested", job=job.pk, run_id=run.pk, requested_by=requested_by, cause=cause.value)
+                return run
+            except IntegrityError:
+                if idempotency_key and (known := self._same_request(job, kwargs, idempotency_key)):
+                    return known
+                moment += timedelta(microseconds=1)  # a slot or another request at this very microsecond
+
+    def make_way(self, job_id: str, slot: datetime) -> bool:
+        """Move a request that stands at a slot's time by a microsecond; False when the row there is no request."""
+        there = self.filter(job=job_id, scheduled_for=slot)
+        if not there.filter(attempt=1, cause__in=(Cause.MANUAL, Cause.START)).exists():
+            return False
+        free = slot + timedelta(microseconds=1)
+        while self.filter(job=job_id, scheduled_for=free).exists():
+            free += timedelta(microseconds=1)
+        return there.update(scheduled_for=free) > 0
+
+    def request_at_start(self) -> list[JobRun]:
+        """Queue a run of each scheduled job whose function wants one when a scheduler starts."""
+        wanting = {entry.name for entry in all_functions() if entry.run_at_start is not None and entry.run_at_start()}
+        jobs = apps.get_model("jobs", "JobDefinition").objects.current().filter(function__in=wanting, enabled=True).exclude(runs__status__in=ACTIVE)
+        return [self.request(job, "scheduler", cause=Cause.START) for job in jobs if job.is_registered]
+
+    def delete_pruned(self, runs: Sequence[JobRun]) -> int:
+        """Delete finished runs for good; the audit is told how far back it may look.  Call in a transaction."""
+        if not runs:
+            return 0
+        definitions = apps.get_model("jobs", "JobDefinition").objects
+        latest = {run.job_id: run.scheduled_for for run in sorted(runs, key=lambda run: run.scheduled_for)}
+        for job_id, moment in latest.items():
+            definitions.filter(pk=job_id).update(pruned_until=Greatest(Coalesce("pruned_until", moment), moment))
+        doomed = [run.pk for run in runs]
+        apps.get_model("jobs", "RunTotal").objects.add_pruned(doomed)
+        return self.filter(pk__in=doomed)._raw_delete(self.db)
+
+    def _same_request(self, job: JobDefinition, kwargs: dict[str, Any] | None, key: str) -> JobRun | None:
+        known = self.filter(idempotency_key=key).first()
+        if known and (known.job_id != job.pk or known.kwargs != kwargs):
+            raise IdempotencyKeyReused(key)
+        return known
+
+
+class JobRun(models.Model):
+    """One attempt for a slot or a request.  Rows are written by schedulers; the web side only asks for runs and cancels them."""
+
+    job = models.ForeignKey("jobs.JobDefinition", models.PROTECT, related_name="runs", db_index=False)
+    scheduled_for = models.DateTimeField(_("slot"))
+    slots = models.PositiveBigIntegerField(_("slots"), default=1)
+    cause = models.CharField(_("cause"), max_length=10, choices=Cause, default=Cause.SCHEDULE)
+    attempt = models.PositiveIntegerField(_("attempt"), default=1)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
+    reason = models.TextField(_("reason"), blank=True, default="")
+    queued_at = models.DateTimeField(_("queued"), default=now)
+    not_before = models.DateTimeField(_("not before"), null=True, blank=True)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
+    instance = models.CharField(_("instance"), max_length=100, blank=True, default="")
+    requested_by = models.CharField(_("requested by"), max_length=150, blank=True, default="")
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    kwargs = models.JSONField(_("arguments"), null=True, blank=True)
+    result = models.JSONField(_("result"), null=True, blank=True)
+    error = models.TextField(_("error"), blank=True, default="")
+    traceback = models.TextField(_("traceback"), blank=True, default="")
+    log = models.TextField(_("log"), blank=True, default="")
+    progress = models.JSONField(_("progress"), null=True, blank=True)
+
+    objects = JobRunQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        ordering = ("-id",)
+        permissions = (("cancel_jobrun", "Can cancel runs"),)
+        indexes = (
+            models.Index(fields=["job"], name="jobs_run_active", condition=Q(status__in=ACTIVE)),
+            models.Index(fields=["not_before"], name="jobs_run_unclaimed", condition=Q(status="queued", instance="")),
+            models.Index(fields=["instance"], name="jobs_run_to_cancel", condition=Q(cancel_requested_at__isnull=False, status__in=ACTIVE)),
+            models.Index(fields=["-id"], name="jobs_run_bad", condition=Q(status__in=BAD)),
+        )
+        constraints = (
+            models.UniqueConstraint(fields=["job", "scheduled_for", "attempt"], name="jobs_run_one_answer_a_slot"),
+            models.CheckConstraint(name="jobs_run_status_known", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(name="jobs_run_counts_slots", condition=Q(slots__gte=1, attempt__gte=1)),
+            models.CheckConstraint(name="jobs_run_ended_has_time", condition=Q(status__in=ACTIVE) | Q(finished_at__isnull=False)),
+            models.CheckConstraint(name="jobs_run_running_has_start", condition=~Q(status="running") | (Q(started_at__isnull=False) & ~Q(instance=""))),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.job_id} #{self.pk}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def lateness(self) -> float | None:
+        """Seconds from the slot (a retry: from its appointed time) to the start."""
+        if self.started_at is None:
+            return None
+        due = self.not_before if self.cause == Cause.RETRY and self.not_before else self.scheduled_for
+        return (self.started_at - due).total_seconds()
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds of work, by a monotonic clock."""
+        return self.duration_seconds
+
+    def skip(self, moment: datetime, reason: str) -> bool:
+        """End an unclaimed run without starting it; False when somebody else was first."""
+        return bool(JobRun.objects.filter(pk=self.pk).unclaimed().update(status=Status.SKIPPED, finished_at=moment, reason=reason))
+
+    def start(self, moment: datetime, instance: str) -> bool:
+        """Take an unclaimed run for `instance`; False when somebody else was first."""
+        return bool(JobRun.objects.filter(pk=self.pk).unclaimed().update(status=Status.RUNNING, started_at=moment, instance=instance))
+
+    def request_cancel(self, requested_by: str) -> JobRun:
+        """Ask for this run to be cancelled; one that no scheduler has taken ends here and now.
+
+        Raises RunFinished when it has ended.
+        """
+        moment = now()
+        reason = f"cancelled by {requested_by}"
+        mine = JobRun.objects.filter(pk=self.pk)
+        if not mine.unclaimed().update(status=Status.CANCELLED, finished_at=moment, reason=reason, cancel_requested_at=moment):
+            mine.active().update(cancel_requested_at=moment, reason=reason)
+        run = JobRun.objects.find(self.pk)
+        if not run.is_active and run.cancel_requested_at is None:
+            raise RunFinished(run.pk, run.status)
+        return run

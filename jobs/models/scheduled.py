@@ -1,0 +1,26 @@
+"""Scheduled jobs: the rows of django-apscheduler's store, as the rest of the project reads them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from jobs.models.definition import JobDefinition
+
+
+class ScheduledJob(models.Model):
+    """A job's entry in the store: when it fires next, and the plan that was applied to it.
+
+    An unmanaged view of django-apscheduler's own table, so that the web side can join it without importing
+    the store.  Only a scheduler writes it.  A job that is paused, disabled or manual has no `next_run_time`.
+    """
+
+    job = models.OneToOneField(JobDefinition, models.DO_NOTHING, primary_key=True, db_column="id", db_constraint=False, related_name="scheduled")
+    next_run_time = models.DateTimeField(null=True)
+    job_state = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "django_apscheduler_djangojob"
+
+    def __str__(self) -> str:
+        return self.job_id

@@ -1,0 +1,96 @@
+"""What becomes of slots that have come due: run, missed or skipped.  Pure: the caller counts, reads clocks and writes rows."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jobs.models import Status
+from jobs.triggers import Due, Schedule
+
+CATCH_UP_LIMIT = 100
+"""Without coalescing, at most so many of the slots of a downtime still run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The fields of a definition that decide about late and overlapping slots."""
+
+    coalesce: bool = True
+    max_instances: int = 1
+    misfire_grace_seconds: int | None = 60
+
+    def is_late(self, slot: datetime, judged_at: datetime) -> bool:
+        return self.misfire_grace_seconds is not None and (judged_at - slot).total_seconds() > self.misfire_grace_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of one slot, or of several that share a row.
+
+    `status` is RUNNING (start it now), QUEUED (start it when there is room), MISSED or SKIPPED.
+    """
+
+    slot: datetime
+    slots: int
+    status: Status
+    reason: str = ""
+
+
+def decide(schedule: Schedule, policy: Policy, due: Due, judged_at: datetime, occupied: int, met: int | None = None) -> list[Answer]:
+    """Answer all slots of `due`.
+
+    `judged_at` is the time that decides about lateness; `occupied` counts the runs of this job that are going on
+    anywhere, and `met` is the id of the oldest of them.
+    """
+    if policy.coalesce or due.count == 1:
+        return [_one_for_all(policy, due, judged_at, occupied, met)]
+    return _one_by_one(schedule, policy, due, judged_at, occupied, met)
+
+
+def _one_for_all(policy: Policy, due: Due, judged_at: datetime, occupied: int, met: int | None) -> Answer:
+    if policy.is_late(due.last, judged_at):
+        return _missed(policy, due.last, due.count, judged_at)
+    if occupied >= policy.max_instances:
+        return _skipped(due.last, due.count, met)
+    reason = f"one run for {due.count} slots since {due.first.isoformat()}" if due.count > 1 else ""
+    return Answer(due.last, due.count, Status.RUNNING, reason)
+
+
+def _one_by_one(schedule: Schedule, policy: Policy, due: Due, judged_at: datetime, occupied: int, met: int | None) -> list[Answer]:
+    if occupied >= policy.max_instances:
+        return [_skipped(due.last, due.count, met)]
+    recent = _latest(schedule, due)
+    room = policy.max_instances - occupied
+    answers: list[Answer] = []
+    too_old = [slot for slot in recent if policy.is_late(slot, judged_at)] if due.count <= CATCH_UP_LIMIT else recent[:-CATCH_UP_LIMIT]
+    kept = [slot for slot in recent if slot not in too_old]
+    late = [slot for slot in kept if policy.is_late(slot, judged_at)]
+    if lost := due.count - len(kept) + len(late):
+        answers.append(_missed(policy, (late or too_old)[-1], lost, judged_at))
+    for index, slot in enumerate(slot for slot in kept if slot not in late):
+        answers.append(Answer(slot, 1, Status.RUNNING if index < room else Status.QUEUED))
+    return answers
+
+
+def _latest(schedule: Schedule, due: Due) -> list[datetime]:
+    """The last fire times of `due`, one more than may still run."""
+    window = timedelta(minutes=1)
+    while True:
+        start = max(due.first - timedelta(microseconds=1), due.last - window)
+        recent = deque(schedule.fire_times(start, due.last), maxlen=CATCH_UP_LIMIT + 1)
+        if len(recent) == min(due.count, CATCH_UP_LIMIT + 1) or start < due.first:
+            return list(recent)
+        window *= 4
+
+
+def _missed(policy: Policy, slot: datetime, slots: int, judged_at: datetime) -> Answer:
+    late = (judged_at - slot).total_seconds()
+    if policy.is_late(slot, judged_at):
+        return Answer(slot, slots, Status.MISSED, f"{late:.1f} s late; still on time would have been {policy.misfire_grace_seconds} s")
+    return Answer(slot, slots, Status.MISSED, f"more than {CATCH_UP_LIMIT} slots were waiting; only the last {CATCH_UP_LIMIT} run")
+
+
+def _skipped(slot: datetime, slots: int, met: int | None) -> Answer:
+    return Answer(slot, slots, Status.SKIPPED, f"run {met} was still going")

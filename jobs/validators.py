@@ -1,0 +1,92 @@
+"""What a schedule may say: cron expressions and time zones.  Each error names the part that is wrong."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+CRON_ALIASES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+# Names and numbers of at most two digits, so that no expression can ask for a huge range or a huge list.
+_CRON_FIELD = re.compile(r"(?:[0-9A-Za-z*/#-]{1,12})(?:,[0-9A-Za-z*/#-]{1,12}){0,59}")
+
+
+def expand_cron(expression: str) -> str:
+    """The five fields behind an alias such as @hourly; any other expression as it is, spaces folded."""
+    folded = " ".join(expression.split())
+    return CRON_ALIASES.get(folded.lower(), folded)
+
+
+@lru_cache(maxsize=4096)
+def cron_problem(expression: str) -> str | None:
+    """Why `expression` is no cron expression that ever fires, or None when it is one.
+
+    Five fields as in Debian's cron(8), or an alias such as @hourly.  Answers within milliseconds whatever it is given.
+    """
+    if len(expression) > 255:
+        return _("expected at most 255 characters")
+    expanded = expand_cron(expression)
+    if expanded.startswith("@"):
+        return _("%(alias)s is no known alias; expected one of %(known)s") % {"alias": expanded, "known": ", ".join(CRON_ALIASES)}
+    fields = expanded.split(" ")
+    if len(fields) != 5:
+        return _("expected five fields (minute hour day-of-month month day-of-week) or an alias such as @hourly, got %(count)d") % {
+            "count": len(fields) if expanded else 0
+        }
+    for field, name in zip(fields, (_("minute"), _("hour"), _("day-of-month"), _("month"), _("day-of-week")), strict=True):
+        if not _CRON_FIELD.fullmatch(field) or re.search(r"\d{3}", field):
+            return _("the %(name)s field cannot be %(field)s") % {"name": name, "field": field[:40]}
+    try:
+        next(CronSim(expanded, datetime(2024, 1, 1, tzinfo=UTC)))
+    except CronSimError as error:
+        return _cron_sim_message(str(error), fields)
+    except StopIteration:
+        return _("it never fires: no date fits")
+    return None
+
+
+def _cron_sim_message(message: str, fields: list[str]) -> str:
+    allowed = {
+        "minute": "0-59",
+        "hour": "0-23",
+        "day-of-month": "1-31",
+        "month": "1-12 or JAN-DEC",
+        "day-of-week": "0-7 or SUN-SAT",
+    }
+    for (name, values), field in zip(allowed.items(), fields, strict=True):
+        if message == f"Bad {name}":
+            return _("the %(name)s field cannot be %(field)s; expected %(values)s, lists, ranges and steps of them, on dates that exist") % {
+                "name": name,
+                "field": field,
+                "values": values,
+            }
+    return message
+
+
+def validate_cron(expression: str) -> None:
+    """Raise ValidationError when `expression` is no cron expression that ever fires."""
+    if problem := cron_problem(expression):
+        raise ValidationError(problem, code="invalid_cron")
+
+
+def validate_timezone(name: str) -> None:
+    """Raise ValidationError when `name` is no IANA time zone known to this machine."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValidationError(
+            _("%(name)r is no known time zone; expected an IANA name such as Europe/Vienna"), code="invalid_timezone", params={"name": name[:60]}
+        ) from None

@@ -1,0 +1,81 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from django.db import models
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+
+from jobs.durations import write_duration
+from jobs.models import FOREVER, JobDefinition
+
+
+def show_value(field: str, value: Any) -> str:
+    """A definition's value as the history and the conflict page name it."""
+    if value is None or value == "":
+        return "—"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, datetime):
+        return show_moment(value)
+    if field.endswith("_seconds"):
+        return write_duration(value)
+    if choices := _choices(field):
+        return str(choices.get(value, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def label_of(field: str) -> str:
+    """What people call a definition's field."""
+    return str(_field(field).verbose_name)
+
+
+def _field(name: str) -> models.Field[Any, Any]:
+    return cast("models.Field[Any, Any]", JobDefinition._meta.get_field(name))
+
+
+def _choices(field: str) -> dict[Any, Any]:
+    return dict(_field(field).flatchoices)
+
+
+def show_moment(moment: datetime, zone: str = "") -> str:
+    """A moment in a time zone (the site's when none is given), which it names."""
+    if moment == FOREVER:
+        return _("somebody resumes it")
+    return f"{localtime(moment, ZoneInfo(zone) if zone else None):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def show_seconds(seconds: float | None) -> str:
+    """How long something took: "0.03 s", "12 s", "4 min 10 s"."""
+    if seconds is None:
+        return ""
+    if abs(seconds) < 10:
+        return _("%(n)s s") % {"n": f"{seconds:.2f}".rstrip("0").rstrip(".")}
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    return _("%(minutes)d min %(rest)d s") % {"minutes": minutes, "rest": rest} if minutes else _("%(n)s s") % {"n": rest}
+
+
+_UNITS = ((2 * 86_400, 86_400, "d"), (2 * 3_600, 3_600, "h"), (2 * 60, 60, "min"), (0, 1, "s"))
+
+
+def distance_words() -> dict[str, str]:
+    """The pieces of a distance, for the browser, which counts on in the same words."""
+    return {"now": _("now"), "in": _("in %(time)s"), "ago": _("%(time)s ago"), "d": _("%(n)d days"), "h": _("%(n)d h"), "min": _("%(n)d min"), "s": _("%(n)d s")}
+
+
+def show_distance(moment: datetime, now: datetime) -> str:
+    """How far a moment is away: "in 12 min", "3 h ago"; the browser keeps it current."""
+    seconds = round((moment - now).total_seconds())
+    if seconds == 0:
+        return distance_words()["now"]
+    size, unit = next((size, unit) for start, size, unit in _UNITS if abs(seconds) >= start)
+    words = distance_words()
+    return words["in" if seconds >= 0 else "ago"] % {"time": words[unit] % {"n": abs(seconds) // size}}
