@@ -1,0 +1,103 @@
+"""Notice that somebody changed something: PostgreSQL tells, SQLite is asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+
+import psycopg
+import structlog
+from django.db import connection
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 0.05
+CHANNEL = "jobs_changed"
+
+
+class Changes(ABC):
+    """Waits for time to pass or for a change, whichever comes first."""
+
+    def __init__(self, event: threading.Event) -> None:
+        self._event = event
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to notice."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop noticing."""
+
+    @abstractmethod
+    def wait(self, seconds: float) -> None:
+        """Return after `seconds`, or as soon as the event is set or a change is noticed."""
+
+
+class SQLiteChanges(Changes):
+    """`PRAGMA data_version` changes when another connection has committed; reading it touches no table."""
+
+    def __init__(self, event: threading.Event) -> None:
+        super().__init__(event)
+        self._seen: int | None = None
+
+    def start(self) -> None:
+        """Nothing to begin: every wait asks."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    def wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self._event.wait(min(left, POLL_SECONDS)) or self._changed():
+                return
+
+    def _changed(self) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA data_version")
+            version: int = cursor.fetchone()[0]
+        changed = self._seen is not None and version != self._seen
+        self._seen = version
+        return changed
+
+
+class PostgreSQLChanges(Changes):
+    """LISTEN, on a connection and a thread of its own; triggers on the tables NOTIFY."""
+
+    def __init__(self, event: threading.Event) -> None:
+        super().__init__(event)
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._listen, name="jobs-listen", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def wait(self, seconds: float) -> None:
+        self._event.wait(seconds)
+
+    def _listen(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._listen_once()
+            except psycopg.Error as error:
+                # The tick meets the same outage and says so; until this is back it still comes every 200 ms.
+                log.debug("job_listen_failed", error=str(error))
+                self._stopped.wait(0.5)
+
+    def _listen_once(self) -> None:
+        parameters = {name: value for name, value in connection.get_connection_params().items() if name not in {"cursor_factory", "context"}}
+        with psycopg.connect(**parameters, autocommit=True) as listener:
+            listener.execute(f"LISTEN {CHANNEL}")
+            self._event.set()  # whatever changed while nobody listened
+            while not self._stopped.is_set():
+                for _notification in listener.notifies(timeout=1.0, stop_after=1):
+                    self._event.set()
+
+
+def changes_for_connection(event: threading.Event) -> Changes:
+    """What notices changes in the database of this process."""
+    return PostgreSQLChanges(event) if connection.vendor == "postgresql" else SQLiteChanges(event)

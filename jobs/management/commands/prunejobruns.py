@@ -1,0 +1,25 @@
+"""`manage.py prunejobruns`: delete old runs now."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils.timezone import now
+
+from jobs.prune import prune
+
+
+class Command(BaseCommand):
+    help = "Delete the finished runs that are older or more than their jobs want to keep."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print an object of job ids and counts")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        deleted = prune(now())
+        if options["json"]:
+            self.stdout.write(json.dumps(deleted))
+        else:
+            self.stdout.write(f"{sum(deleted.values())} runs of {len(deleted)} jobs deleted")

@@ -1,0 +1,72 @@
+"""`manage.py runscheduler`: run the schedule until told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from jobs.probes import serve
+from jobs.scheduler import Scheduler
+
+
+class Command(BaseCommand):
+    help = "Run the scheduler: SIGTERM or SIGINT lets running jobs complete (30 s at most); a second one ends at once."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--drain-seconds", type=float, default=30.0, help="how long running jobs may go on after a signal (default 30)")
+        parser.add_argument("--once", action="store_true", help="do what is due, wait for it, and end")
+        parser.add_argument("--health-port", type=int, metavar="N", help="serve /livez, /readyz and /metrics on this port")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        scheduler = Scheduler(version=getattr(settings, "VERSION", ""), drain_seconds=options["drain_seconds"], once=options["once"])
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            if scheduler.closing:
+                scheduler.kill_processes()
+                os._exit(1)
+            scheduler.stop()
+
+        signal.signal(signal.SIGTERM, on_signal)
+        signal.signal(signal.SIGINT, on_signal)
+        if options["health_port"] is not None:
+            self._serve_probes(options["health_port"], scheduler)
+        self._wait_for_database(scheduler)
+        if not scheduler.closing:
+            scheduler.start()
+        if scheduler.once and scheduler.outage.failures:
+            raise CommandError("the database failed; what was due is still due")
+
+    @staticmethod
+    def _serve_probes(port: int, scheduler: Scheduler) -> None:
+        try:
+            serve(port, lambda: scheduler.tick_age)
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"--health-port {port}: {error}; choose a free port from 1 to 65535") from None
+
+    def _wait_for_database(self, scheduler: Scheduler) -> None:
+        """A database that is down delays the start; one without tables ends it."""
+        while not scheduler.closing:
+            try:
+                self._require_tables()
+            except (OperationalError, InterfaceError) as error:
+                connection.close()
+                time.sleep(scheduler.outage.failed(error))
+            else:
+                return
+
+    @staticmethod
+    def _require_tables() -> None:
+        executor = MigrationExecutor(connection)
+        if missing := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            first = missing[0][0]
+            raise CommandError(f"the database lacks {len(missing)} migrations ({first.app_label}.{first.name}, …); run `manage.py migrate` first")
+        connection.close()

@@ -1,0 +1,29 @@
+"""Could this process serve?  The database answers, and no migration is missing."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+
+@cache
+def _known_migrations() -> frozenset[tuple[str, str]]:
+    """Every migration of the installed apps; the files do not change while the process lives."""
+    return frozenset(MigrationLoader(None).disk_migrations or ())
+
+
+def missing_migrations() -> list[str]:
+    """The migrations that the database lacks, such as `jobs.0001_initial`.  Raises DatabaseError."""
+    applied = MigrationRecorder(connection).applied_migrations()
+    return sorted(f"{app}.{name}" for app, name in _known_migrations() - applied.keys())
+
+
+def why_not_ready() -> str | None:
+    """Why this process should get no requests, or None.  Raises DatabaseError when the database is out of reach."""
+    if missing := missing_migrations():
+        shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        return f"{len(missing)} migrations are missing ({shown}); run `manage.py migrate`"
+    return None

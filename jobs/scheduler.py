@@ -1,0 +1,356 @@
+"""The scheduler: one loop that makes the store follow the definitions, claims what is due, and keeps going whatever happens.
+
+A tick does only what there is to do: reconcile, claim, hand over; now and then heartbeat and reap.  It never waits
+for a job function and never lets an error out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers import SchedulerAlreadyRunningError, SchedulerNotRunningError
+from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
+from apscheduler.schedulers.blocking import BlockingScheduler
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from jobs.capture import capture_logs
+from jobs.changes import changes_for_connection
+from jobs.clock import Clock, database_now
+from jobs.executors import RunExecutor, make_executors
+from jobs.instance import Instance, settle_runs_of
+from jobs.models import DatabaseEnvironment, JobDefinition, JobRun, Status
+from jobs.reconcile import reconcile, restore_entries
+from jobs.recorder import Recorder
+from jobs.registry import find_current_run
+from jobs.statements import Peek, for_connection
+from jobs.store import Claim, JobStore
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 0.2
+BUSY_PAUSE = 0.003
+"""Seconds between two claims while slots keep coming due, so that each finds more than one."""
+
+CLAIM_LIMIT = 2000
+HEARTBEAT_SECONDS = 2.0
+CALM_BEFORE_REAPING = 4.0
+"""Seconds without a failed tick before this process judges others: after an outage they need two heartbeats."""
+
+CLOCK_AHEAD_AT_MOST = timedelta(days=1)
+BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
+
+
+class Outage:
+    """Says once that ticks fail, and once that they do not any more."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._since = 0.0
+        self.calm_since = time.monotonic()
+
+    def failed(self, error: Exception) -> float:
+        """Take note of a failed tick; returns the seconds to wait before the next."""
+        if not self.failures:
+            self._since = time.monotonic()
+            log.error("scheduler_tick_failed", error=f"{type(error).__name__}: {error}", exc_info=None if isinstance(error, (DatabaseError, InterfaceError)) else error)
+        self.failures += 1
+        self.calm_since = time.monotonic()
+        return BACKOFF_SECONDS[min(self.failures, len(BACKOFF_SECONDS)) - 1]
+
+    def over(self) -> None:
+        """Take note of a tick that completed."""
+        if self.failures:
+            log.warning("scheduler_tick_recovered", failures=self.failures, seconds=round(time.monotonic() - self._since, 3))
+            self.failures = 0
+            self.calm_since = time.monotonic()
+
+    @property
+    def calm_seconds(self) -> float:
+        return time.monotonic() - self.calm_since
+
+
+class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no types
+    """APScheduler's loop and life cycle around our own tick.
+
+    `start()` blocks until `stop()` is called from a signal handler or another thread, then drains and returns.
+    """
+
+    def __init__(self, version: str = "", threads: int | None = None, drain_seconds: float = 30.0, *, once: bool = False) -> None:
+        super().__init__(timezone=UTC)
+        self.instance = Instance(version)
+        self.outage = Outage()
+        self.drain_seconds = drain_seconds
+        self.once = once
+        self._threads = threads or settings.SCHEDULER_THREADS
+        self.closing = False
+        self._event = threading.Event()
+        self._last_tick = time.monotonic()
+        self._next_heartbeat = 0.0
+        self._left: set[str] = set()
+        self._foreign: str | None = None
+        self._worked = False
+        self._prepared = self._registered = False
+        self._statements = for_connection()
+        self._store = JobStore()
+        self._changes = changes_for_connection(self._event)
+        self.clock = Clock(datetime.now(UTC))
+        self.recorder = Recorder(self.instance.id, self.clock.now, lambda: list(self.lanes.values()), self._after_record)
+        self.ticked, self.ended = threading.Event(), threading.Event()
+
+    @property
+    def tick_age(self) -> float:
+        """Seconds since the last completed tick, by a monotonic clock."""
+        return time.monotonic() - self._last_tick
+
+    @property
+    def lanes(self) -> dict[str, RunExecutor]:
+        return self._executors  # type: ignore[no-any-return]  # APScheduler has no types
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    def start(self, paused: bool = False) -> None:  # noqa: FBT001, FBT002 -- APScheduler's signature
+        """Run until `stop()`, then drain and return."""
+        if self.state != STATE_STOPPED or self.closing:
+            raise SchedulerAlreadyRunningError
+        capture_logs()
+        self.add_jobstore(self._store, "default")
+        for lane, executor in make_executors(self._threads, self.clock.now, self.recorder.put).items():
+            self.add_executor(executor, lane)
+        BaseScheduler.start(self, paused)
+        self.recorder.start()
+        self._changes.start()
+        try:
+            self._main_loop()
+        finally:
+            self.ended.set()
+
+    def _prepare(self) -> None:
+        """What has to be true before the first claim: the clock, our environment, our row.  Repeated when the database fails in the middle."""
+        self.clock.restart(self._first_moment())
+        DatabaseEnvironment.objects.claim()
+        self._check_environment()
+        self.instance.appear(database_now())
+        self._prepared = True
+        log.info("scheduler_started", instance=self.instance.id, threads=self._threads, database=connection.vendor)
+
+    @staticmethod
+    def _first_moment() -> datetime:
+        """The database's time; or that of the last claim, if the clock was set back since."""
+        now = database_now()
+        latest = JobRun.objects.order_by("-pk").values_list("queued_at", flat=True).first()
+        return latest if latest is not None and now < latest < now + CLOCK_AHEAD_AT_MOST else now
+
+    def _register(self) -> None:
+        made = JobDefinition.objects.register_defaults()
+        for definition in made:
+            log.info("job_registered", job=definition.pk, function=definition.function)
+        log.info("default_jobs_registered", made=len(made), total=JobDefinition.objects.current().count())
+        JobRun.objects.request_at_start()
+        restore_entries()
+        self._registered = True
+
+    def _check_environment(self) -> None:
+        foreign = DatabaseEnvironment.objects.mismatch()
+        if foreign is not None and self._foreign is None:
+            log.error(
+                "scheduler_tick_failed",
+                error=f"this database belongs to the environment {foreign!r}, this process to {settings.ENVIRONMENT!r}; nothing fires until "
+                "VS_ENVIRONMENT agrees or `manage.py jobs adopt` makes the database ours",
+            )
+        self._foreign = foreign
+
+    def stop(self) -> None:
+        """Claim nothing more; `start()` returns once running jobs have completed, or `drain_seconds` later.
+
+        Safe in a signal handler: it takes no lock.  A handler runs in the middle of the loop, which may hold the
+        event's own lock at that moment; the loop looks at `closing` every 200 ms by itself.
+        """
+        self.closing = True
+
+    def _main_loop(self) -> None:
+        while not self.closing:
+            self._event.clear()
+            wait = self._process_jobs()
+            if self.once and self._nothing_left():
+                self.stop()
+            if not self.closing:
+                self._wait(wait)
+        self._drain()
+
+    def _nothing_left(self) -> bool:
+        """Whether whatever was due has been done, or cannot be."""
+        busy = self._worked or self._left or self.running_runs or any(executor.waiting for executor in self.lanes.values()) or not self.recorder.idle
+        return self.outage.failures > 0 or not busy
+
+    def _wait(self, seconds: float) -> None:
+        try:
+            self._changes.wait(seconds)
+        except (DatabaseError, InterfaceError) as error:
+            self._event.wait(self._fail(error))
+
+    # -- the tick -------------------------------------------------------------------------------------
+
+    def _process_jobs(self) -> float:
+        """One tick; returns the seconds until the next."""
+        try:
+            wait = self.tick()
+        except Exception as error:  # noqa: BLE001 -- the next line says it; a scheduler that stops because of one error is worse than any error
+            return self._fail(error)
+        self._last_tick = time.monotonic()
+        self.outage.over()
+        self.ticked.set()
+        return wait
+
+    def _fail(self, error: Exception) -> float:
+        wait = self.outage.failed(error)
+        connection.close()
+        return wait
+
+    def tick(self) -> float:
+        """Do what there is to do; returns the seconds until there may be more."""
+        if not self._prepared:
+            self._prepare()
+        if not self._registered and self._foreign is None:
+            self._register()
+        now = self.clock.now()
+        self._check_lanes()
+        if time.monotonic() >= self._next_heartbeat:
+            self._beat()
+        if self._foreign is not None:
+            return TICK_SECONDS
+        peek = self._statements.peek(self.instance.id)
+        self._worked = self._work(peek, now)
+        if self._worked:
+            return BUSY_PAUSE
+        return self._until_next(peek, now)
+
+    def _check_lanes(self) -> None:
+        for executor in self.lanes.values():
+            executor.check()
+
+    def _work(self, peek: Peek, now: datetime) -> bool:
+        worked = applied = False
+        if peek.cancelled:
+            self._cancel()
+        if peek.unapplied:
+            # A fresh look at the clock: what the peek saw may have been committed after this tick began.
+            worked = applied = reconcile(self._store, self.instance.id, self.clock.now()) > 0
+        if applied or (peek.next_run_time is not None and peek.next_run_time <= now):
+            worked |= self._dispatch(self._claim(now)) > 0
+        if applied or (peek.next_request is not None and peek.next_request <= now):
+            worked |= self._dispatch(self._claim_requested(now)) > 0
+        return worked
+
+    def _claim(self, now: datetime) -> Claim:
+        rooms = {lane: executor.room(now, left_over=lane in self._left) for lane, executor in self.lanes.items()}
+        claim = self._store.claim(now, self.instance.id, rooms, CLAIM_LIMIT)
+        self._left = claim.left
+        return claim
+
+    def _claim_requested(self, now: datetime) -> Claim:
+        rooms = {lane: executor.room(now, left_over=lane in self._left) for lane, executor in self.lanes.items()}
+        return self._store.claim_requested(now, self.instance.id, rooms, CLAIM_LIMIT)
+
+    def _dispatch(self, claim: Claim) -> int:
+        for run in claim.start:
+            self.lanes[run.lane].hand_over(run)
+        for run in claim.keep:
+            self.lanes[run.lane].waiting.append(run)
+        return claim.answered
+
+    def _cancel(self) -> None:
+        asked = JobRun.objects.filter(instance=self.instance.id, cancel_requested_at__isnull=False).active().order_by()
+        for run_id in asked.values_list("pk", flat=True):
+            for executor in self.lanes.values():
+                executor.stop(run_id, Status.CANCELLED)
+
+    def _until_next(self, peek: Peek, now: datetime) -> float:
+        moments = [moment for moment in (peek.next_run_time, peek.next_request) if moment is not None and moment > now]
+        return min([TICK_SECONDS, *((moment - now).total_seconds() for moment in moments)])
+
+    def _beat(self) -> None:
+        measured = database_now()
+        if set_back := self.clock.follow(measured):
+            log.warning("scheduler_clock_set_back", seconds=round(set_back.total_seconds(), 3))
+        self._check_environment()
+        self.instance.beat(measured, list(self.lanes.values()))
+        if lost := self.instance.take_back(self._known_runs(), self.clock.now()):
+            log.warning("job_runs_taken_back", instance=self.instance.id, runs=lost)
+        if self.outage.calm_seconds > CALM_BEFORE_REAPING:
+            self.instance.reap(measured, self.clock.now())
+        close_old_connections()
+        self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
+
+    def _known_runs(self) -> set[int]:
+        known = set(self.recorder.in_hand)
+        for executor in self.lanes.values():
+            known.update(list(executor.handed))
+            known.update(run.id for run in list(executor.waiting))
+        return known
+
+    def _after_record(self) -> None:
+        """Room was made: slots that were left due for want of it can be claimed."""
+        if self._left:
+            self._event.set()
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Give back what never started, let the rest complete, record it; what is left at the deadline is abandoned."""
+        deadline = time.monotonic() + self.drain_seconds
+        self.recorder.promoting = False
+        self._quietly(self._give_back)
+        while time.monotonic() < deadline and (self.running_runs or not self.recorder.idle):
+            self._check_lanes()
+            self._event.wait(0.02)
+            self._event.clear()
+            if time.monotonic() >= self._next_heartbeat:
+                self._quietly(self._beat)
+        left = self.running_runs
+        unwritten = self.recorder.close(timeout=max(1.0, deadline - time.monotonic()))
+        self._quietly(self._abandon_rest)
+        self._changes.stop()
+        self.kill_processes()
+        BlockingScheduler.shutdown(self, wait=False)
+        self._quietly(self.instance.vanish)
+        log.info("scheduler_stopped", instance=self.instance.id, abandoned=left, unwritten=len(unwritten))
+
+    @property
+    def running_runs(self) -> int:
+        return sum(len(executor.handed) for executor in self.lanes.values())
+
+    def _give_back(self) -> None:
+        self.instance.stopping()
+        for executor in self.lanes.values():
+            executor.waiting.clear()
+        self.instance.release(self.clock.now())
+
+    def _abandon_rest(self) -> None:
+        reason = f"it was still running {self.drain_seconds:g} s after its scheduler was told to stop"
+        settle_runs_of([self.instance.id], self.clock.now(), reason)
+
+    def _quietly(self, step: Callable[[], None]) -> None:
+        """A step of the end; without a database it is left to the reaper of another instance."""
+        try:
+            step()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("scheduler_end_incomplete", step=step.__name__, error=str(error))
+            connection.close()
+
+    def kill_processes(self) -> None:
+        """Leave no job's process behind."""
+        for executor in self.lanes.values():
+            executor.kill()
+
+    def shutdown(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002 -- APScheduler's signature
+        """Stop; with `wait`, return when running jobs have completed.  A job function that calls this cannot wait for itself."""
+        if self.state == STATE_STOPPED:
+            raise SchedulerNotRunningError
+        self.stop()
+        if wait and find_current_run() is None:
+            self.ended.wait()

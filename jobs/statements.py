@@ -1,0 +1,337 @@
+"""The statements of the hot path, one implementation for each database.
+
+Everything here works on many rows at once: PostgreSQL takes its rows as arrays, SQLite as `executemany` in one
+IMMEDIATE transaction.  Callers open the transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from django.db import connection, transaction
+
+from jobs.models import Status
+
+ACTIVE = (Status.QUEUED.value, Status.RUNNING.value)
+
+
+@dataclass(slots=True)
+class NewRun:
+    """A row to insert: what became of a slot.  `instance` is empty for a run that any scheduler may claim later."""
+
+    job_id: str
+    slot: datetime
+    slots: int
+    status: str
+    reason: str
+    instance: str
+
+
+@dataclass(slots=True)
+class FinishedRun:
+    """What to write of a run that has ended."""
+
+    id: int
+    status: str
+    started_at: datetime
+    finished_at: datetime
+    duration_seconds: float
+    reason: str = ""
+    result: str | None = None
+    error: str = ""
+    traceback: str = ""
+    log: str = ""
+    progress: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"started_at": self.started_at.isoformat(), "finished_at": self.finished_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        times = {name: datetime.fromisoformat(values[name]) for name in ("started_at", "finished_at")}
+        return cls(**values | times)
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What there is to do, from one query."""
+
+    unapplied: bool
+    next_run_time: datetime | None
+    next_request: datetime | None
+    cancelled: bool
+
+
+class Statements(ABC):
+    """The bulk statements; `for_connection()` gives the right ones."""
+
+    exclude_jobs: str
+    raw_time: str
+    lock_rows: str
+    in_ids: str
+    turn: AbstractContextManager[object]
+    """Held for a transaction that writes many rows."""
+
+    # MIN and not EXISTS: PostgreSQL expects that most rows differ, and would look for the first one without the index.
+    PEEK = """
+        SELECT (SELECT MIN(id) FROM jobs_jobdefinition WHERE NOT (applied_revision = revision)),
+               (SELECT MIN(next_run_time) FROM django_apscheduler_djangojob),
+               (SELECT MIN(not_before) FROM jobs_jobrun WHERE status = 'queued' AND instance = ''),
+               EXISTS (SELECT 1 FROM jobs_jobrun WHERE cancel_requested_at IS NOT NULL AND status IN ('queued', 'running') AND instance = %s)
+    """
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction of this process' tick or recorder; never inside of another one."""
+        with self.turn, transaction.atomic():
+            yield
+
+    def peek(self, instance: str) -> Peek:
+        with connection.cursor() as cursor:
+            cursor.execute(self.PEEK, [instance])
+            unapplied, next_run_time, next_request, cancelled = cursor.fetchone()
+        return Peek(unapplied is not None, self.read_time(next_run_time), self.read_time(next_request), bool(cancelled))
+
+    def lock_due(self, now: datetime, limit: int, leave: Sequence[str]) -> list[tuple[str, datetime, bytes]]:
+        """Lock and return (id, next_run_time, job_state) of due scheduled jobs, the longest due first."""
+        where = f"AND {self.exclude_jobs}" if leave else ""
+        arguments = [self.write_time(now), *([self.write_ids(leave)] if leave else []), limit]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id, {self.raw_time}, job_state FROM django_apscheduler_djangojob "  # noqa: S608 -- only constants of this class are filled in
+                f"WHERE next_run_time <= %s {where} ORDER BY next_run_time LIMIT %s {self.lock_rows}",
+                arguments,
+            )
+            return [(job_id, self.read_moment(moment), bytes(state)) for job_id, moment, state in cursor.fetchall()]
+
+    def occupied(self, job_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """By job: how many of its runs are going on anywhere, and the id of the oldest of them."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT job_id, COUNT(*), MIN(id) FROM jobs_jobrun WHERE status IN ('queued', 'running') AND instance <> '' "  # noqa: S608 -- see above
+                f"AND job_id {self.in_ids} GROUP BY job_id",
+                [self.write_ids(job_ids)],
+            )
+            return {job_id: (count, oldest) for job_id, count, oldest in cursor.fetchall()}
+
+    @abstractmethod
+    def insert_runs(self, runs: Sequence[NewRun], now: datetime) -> list[int | None]:
+        """Insert the rows; returns their ids, None for a slot that has its answer already."""
+
+    @abstractmethod
+    def advance(self, moves: Sequence[tuple[str, datetime | None]]) -> None:
+        """Set `next_run_time` of locked scheduled jobs."""
+
+    @abstractmethod
+    def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
+        """Record outcomes of this instance's running runs; returns the ids that were still its own."""
+
+    @abstractmethod
+    def start_runs(self, run_ids: Sequence[int], instance: str, now: datetime) -> set[int]:
+        """Move this instance's queued runs to running; returns the ids that were still its own."""
+
+    @abstractmethod
+    def write_time(self, moment: datetime | None) -> Any: ...
+
+    @abstractmethod
+    def write_ids(self, ids: Sequence[str]) -> Any: ...
+
+    @abstractmethod
+    def read_time(self, value: Any) -> datetime | None: ...
+
+    def read_moment(self, value: Any) -> datetime:
+        moment = self.read_time(value)
+        if moment is None:
+            raise ValueError("expected a time, got NULL")
+        return moment
+
+
+def array(values: Sequence[Any]) -> str:
+    """PostgreSQL's text for an array; psycopg's own dumper takes ten times as long, and each run has seventeen values."""
+    return "{" + ",".join([_element(value) for value in values]) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if value not in PLAIN else PLAIN[value]
+    return str(value) if not isinstance(value, datetime) else f'"{value.isoformat()}"'
+
+
+PLAIN = {"": '""'} | {status.value: status.value for status in Status}
+"""Texts that need no escaping."""
+
+
+class PostgreSQLStatements(Statements):
+    exclude_jobs = "NOT (id = ANY(%s))"
+    raw_time = "next_run_time"
+    lock_rows = "FOR UPDATE SKIP LOCKED"
+    turn = nullcontext()
+    in_ids = "= ANY(%s)"
+
+    INSERT = """
+        INSERT INTO jobs_jobrun (job_id, scheduled_for, slots, status, reason, instance, cause, attempt, queued_at, not_before,
+                                 started_at, finished_at, requested_by, error, traceback, log)
+        SELECT u.job_id, u.slot, u.slots, u.status, u.reason, u.instance, 'schedule', 1, %s, CASE WHEN u.instance = '' THEN %s END,
+               CASE WHEN u.status = 'running' THEN %s END, CASE WHEN u.status IN ('missed', 'skipped') THEN %s END, '', '', '', ''
+        FROM unnest(%s::text[], %s::timestamptz[], %s::bigint[], %s::text[], %s::text[], %s::text[]) AS u (job_id, slot, slots, status, reason, instance)
+        ON CONFLICT DO NOTHING RETURNING id, job_id, scheduled_for
+    """
+    ADVANCE = """
+        UPDATE django_apscheduler_djangojob j SET next_run_time = u.next_run_time
+        FROM unnest(%s::text[], %s::timestamptz[]) AS u (id, next_run_time) WHERE j.id = u.id
+    """
+    FINISH = """
+        UPDATE jobs_jobrun r SET status = u.status, started_at = u.started_at, finished_at = u.finished_at, duration_seconds = u.duration_seconds,
+               reason = CASE WHEN u.reason = '' THEN r.reason ELSE u.reason END, result = u.result, error = u.error, traceback = u.traceback,
+               log = u.log, progress = u.progress
+        FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::float8[], %s::text[], %s::jsonb[], %s::text[], %s::text[], %s::text[],
+                    %s::jsonb[]) AS u (id, status, started_at, finished_at, duration_seconds, reason, result, error, traceback, log, progress)
+        WHERE r.id = u.id AND r.instance = %s AND r.status = 'running' RETURNING r.id
+    """
+    START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = ANY(%s::bigint[]) AND instance = %s AND status = 'queued' RETURNING id"
+
+    def insert_runs(self, runs: Sequence[NewRun], now: datetime) -> list[int | None]:
+        columns = [array([getattr(run, name) for run in runs]) for name in ("job_id", "slot", "slots", "status", "reason", "instance")]
+        with connection.cursor() as cursor:
+            cursor.execute(self.INSERT, [now, now, now, now, *columns])
+            ids = {(job_id, slot): run_id for run_id, job_id, slot in cursor.fetchall()}
+        return [ids.get((run.job_id, run.slot)) for run in runs]
+
+    def advance(self, moves: Sequence[tuple[str, datetime | None]]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(self.ADVANCE, [array([job_id for job_id, _ in moves]), array([moment for _, moment in moves])])
+
+    def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
+        columns = [array([getattr(run, name) for run in runs]) for name in FinishedRun.__slots__]
+        with connection.cursor() as cursor:
+            cursor.execute(self.FINISH, [*columns, instance])
+            return {run_id for (run_id,) in cursor.fetchall()}
+
+    def start_runs(self, run_ids: Sequence[int], instance: str, now: datetime) -> set[int]:
+        with connection.cursor() as cursor:
+            cursor.execute(self.START, [now, array(run_ids), instance])
+            return {run_id for (run_id,) in cursor.fetchall()}
+
+    def write_time(self, moment: datetime | None) -> Any:
+        return moment
+
+    def write_ids(self, ids: Sequence[str]) -> Any:
+        return list(ids)
+
+    def read_time(self, value: Any) -> datetime | None:
+        return value  # type: ignore[no-any-return]  # psycopg returns aware datetimes
+
+
+class SQLiteStatements(Statements):
+    exclude_jobs = "id NOT IN (SELECT value FROM json_each(%s))"
+    raw_time = "next_run_time || ''"  # no declared type, so that Django's converter does not see it; it takes ten times as long
+    lock_rows = ""  # the transaction is IMMEDIATE: nobody else writes
+    in_ids = "IN (SELECT value FROM json_each(%s))"
+    # SQLite has one writer at a time, and lets the next one sleep for up to 100 ms: among our own threads it is told at once.
+    turn = threading.RLock()
+
+    INSERT = """
+        INSERT INTO jobs_jobrun (id, job_id, scheduled_for, slots, status, reason, instance, cause, attempt, queued_at, not_before,
+                                 started_at, finished_at, requested_by, error, traceback, log)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, 'schedule', 1, %s, %s, %s, %s, '', '', '', '') ON CONFLICT DO NOTHING
+    """
+    FINISH = """
+        UPDATE jobs_jobrun SET status = %s, started_at = %s, finished_at = %s, duration_seconds = %s,
+               reason = CASE WHEN %s = '' THEN reason ELSE %s END, result = %s, error = %s, traceback = %s, log = %s, progress = %s
+        WHERE id = %s AND instance = %s AND status = 'running'
+    """
+    START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = %s AND instance = %s AND status = 'queued'"
+
+    def insert_runs(self, runs: Sequence[NewRun], now: datetime) -> list[int | None]:
+        moment = self.write_time(now)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs_jobrun'")
+            first = (cursor.fetchone() or (0,))[0] + 1
+            cursor.executemany(self.INSERT, [self._insert_row(first + n, run, moment) for n, run in enumerate(runs)])
+            if cursor.rowcount == len(runs):
+                return list(range(first, first + len(runs)))
+            cursor.execute("SELECT id FROM jobs_jobrun WHERE id >= %s", [first])
+            inserted = {run_id for (run_id,) in cursor.fetchall()}
+        return [first + n if first + n in inserted else None for n in range(len(runs))]
+
+    def _insert_row(self, run_id: int, run: NewRun, now: str | None) -> tuple[Any, ...]:
+        return (
+            run_id,
+            run.job_id,
+            self.write_time(run.slot),
+            run.slots,
+            run.status,
+            run.reason,
+            run.instance,
+            now,
+            None if run.instance else now,
+            now if run.status == Status.RUNNING else None,
+            now if run.status not in ACTIVE else None,
+        )
+
+    def advance(self, moves: Sequence[tuple[str, datetime | None]]) -> None:
+        with connection.cursor() as cursor:
+            rows = [(self.write_time(moment), job_id) for job_id, moment in moves]
+            cursor.executemany("UPDATE django_apscheduler_djangojob SET next_run_time = %s WHERE id = %s", rows)
+
+    def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
+        with connection.cursor() as cursor:
+            cursor.executemany(self.FINISH, [self._finish_row(run, instance) for run in runs])
+            if cursor.rowcount == len(runs):
+                return {run.id for run in runs}
+            stored = self._with_status(cursor, [run.id for run in runs], instance)
+        return {run.id for run in runs if stored.get(run.id) == run.status}
+
+    def _finish_row(self, run: FinishedRun, instance: str) -> tuple[Any, ...]:
+        return (
+            run.status,
+            self.write_time(run.started_at),
+            self.write_time(run.finished_at),
+            run.duration_seconds,
+            run.reason,
+            run.reason,
+            run.result,
+            run.error,
+            run.traceback,
+            run.log,
+            run.progress,
+            run.id,
+            instance,
+        )
+
+    def start_runs(self, run_ids: Sequence[int], instance: str, now: datetime) -> set[int]:
+        with connection.cursor() as cursor:
+            moment = self.write_time(now)
+            cursor.executemany(self.START, [(moment, run_id, instance) for run_id in run_ids])
+            if cursor.rowcount == len(run_ids):
+                return set(run_ids)
+            stored = self._with_status(cursor, run_ids, instance)
+        return {run_id for run_id in run_ids if stored.get(run_id) == Status.RUNNING}
+
+    @staticmethod
+    def _with_status(cursor: Any, run_ids: Iterable[int], instance: str) -> dict[int, str]:
+        ids = "[" + ",".join(map(str, run_ids)) + "]"
+        cursor.execute("SELECT id, status FROM jobs_jobrun WHERE id IN (SELECT value FROM json_each(%s)) AND instance = %s", [ids, instance])
+        return dict(cursor.fetchall())
+
+    def write_time(self, moment: datetime | None) -> Any:
+        return None if moment is None else moment.astimezone(UTC).isoformat(" ")[:-6]
+
+    def write_ids(self, ids: Sequence[str]) -> Any:
+        return "[" + ",".join(f'"{job_id}"' for job_id in ids) + "]"  # ids are slugs
+
+    def read_time(self, value: Any) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value + "+00:00")  # replace(tzinfo=UTC) takes eight times as long
+
+
+def for_connection() -> Statements:
+    """The statements for the database of this process."""
+    return PostgreSQLStatements() if connection.vendor == "postgresql" else SQLiteStatements()

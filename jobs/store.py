@@ -1,0 +1,318 @@
+"""The store: django-apscheduler's table, with JSON in it instead of pickles, and claims that only one process wins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from apscheduler.job import Job
+from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLookupError
+from django.db.models import Count, F, Q, QuerySet
+from django_apscheduler.jobstores import DjangoJobStore
+from django_apscheduler.models import DjangoJob
+
+from jobs.lanes import Room, lane_of
+from jobs.models import Cause, JobDefinition, JobRun, Status
+from jobs.policy import Answer, Policy, decide
+from jobs.runner import Call, Run
+from jobs.statements import NewRun, Statements, for_connection
+from jobs.triggers import UNSCHEDULABLE, OnceTrigger, Schedule, SlotTrigger
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.2
+"""Seconds between two looks at lanes that no known job goes on in: most claims ask only for what the others have room for."""
+ASKED_FOR = (Cause.MANUAL, Cause.START)
+BORN_FINAL = {Status.MISSED.value: "job_run_missed", Status.SKIPPED.value: "job_run_skipped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A definition as it was applied: what a claim and a run need to know of it."""
+
+    revision: int
+    schedule: Schedule
+    policy: Policy
+    call: Call
+    scheduled_from: datetime
+    lane: str
+
+    @classmethod
+    def of(cls, definition: JobDefinition) -> Plan:
+        return cls(
+            revision=definition.revision,
+            schedule=Schedule.of(definition),
+            policy=Policy(definition.coalesce, definition.max_instances, definition.misfire_grace_seconds),
+            call=Call.of(definition),
+            scheduled_from=definition.scheduled_from,
+            lane=lane_of(definition),
+        )
+
+    @property
+    def state(self) -> bytes:
+        """What the store keeps: JSON, and no callable."""
+        return orjson.dumps({"version": 1, "revision": self.revision, "schedule": self.schedule.to_json(), "policy": asdict(self.policy)})
+
+    def applied_as(self, state: bytes) -> Plan:
+        """This plan with the schedule and policy that the store holds, which an edit may have left behind for a moment."""
+        values = orjson.loads(state)
+        return replace(self, revision=values["revision"], schedule=Schedule.from_json(values["schedule"]), policy=Policy(**values["policy"]))
+
+
+@dataclass(slots=True)
+class Claim:
+    """What one claim brought: runs to start, runs to keep until there is room, and the lanes that had too little of it."""
+
+    start: list[Run]
+    keep: list[Run]
+    left: set[str]
+    answered: int = 0
+
+
+class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has no types
+    """DjangoJobStore without pickles, without deletion on read, without a history of its own; with bulk claims."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plans: dict[str, tuple[bytes, Plan]] = {}
+        self._statements: Statements = for_connection()
+        self._lanes: set[str] = set()
+        self._next_look = 0.0
+
+    # -- what APScheduler asks ----------------------------------------------------------------------
+
+    def start(self, scheduler: Any, alias: str) -> None:
+        """Start without the stock listeners: history goes to JobRun."""
+        BaseJobStore.start(self, scheduler, alias)
+
+    def shutdown(self) -> None:
+        """Leave the caller's database connection open; it is not ours to close."""
+
+    def lookup_job(self, job_id: str) -> Job | None:
+        return next(iter(self._get_jobs(id=job_id)), None)
+
+    def _get_jobs(self, **filters: Any) -> list[Job]:
+        rows = DjangoJob.objects.filter(**filters).order_by("next_run_time").values_list("id", "next_run_time", "job_state")
+        entries = [(job_id, moment, bytes(state)) for job_id, moment, state in rows]
+        plans = self.plans(entries)
+        return [self._as_job(job_id, moment, plans[job_id]) for job_id, moment, _state in entries if job_id in plans]
+
+    def _as_job(self, job_id: str, moment: datetime | None, plan: Plan) -> Job:
+        job = Job.__new__(Job)
+        job._scheduler, job._jobstore_alias = self._scheduler, self._alias
+        job.id, job.name, job.trigger, job.next_run_time = job_id, plan.call.title or job_id, _slots(plan), moment
+        job.func, job.func_ref, job.args, job.kwargs = None, None, (), plan.call.kwargs
+        job.executor, job.coalesce, job.max_instances = plan.lane, plan.policy.coalesce, plan.policy.max_instances
+        job.misfire_grace_time = plan.policy.misfire_grace_seconds
+        return job
+
+    def add_job(self, job: Job) -> None:
+        """Refused: a job comes into the store by its definition."""
+        raise ConflictingIdError(job.id)
+
+    def update_job(self, job: Job) -> None:
+        """Refused for the same reason."""
+        raise JobLookupError(job.id)
+
+    def remove_job(self, job_id: str) -> None:
+        if not DjangoJob.objects.filter(pk=job_id)._raw_delete(DjangoJob.objects.db):
+            raise JobLookupError(job_id)
+
+    # -- plans --------------------------------------------------------------------------------------
+
+    def plans(self, entries: Sequence[tuple[str, Any, bytes]]) -> dict[str, Plan]:
+        """The plans of store entries, by job; an entry that nobody can read is taken off the schedule."""
+        stale = [(job_id, state) for job_id, _moment, state in entries if job_id not in self._plans or self._plans[job_id][0] != state]
+        if stale:
+            definitions = JobDefinition.objects.in_bulk([job_id for job_id, _state in stale])
+            for job_id, state in stale:
+                self._remember(job_id, state, definitions.get(job_id))
+        return {job_id: self._plans[job_id][1] for job_id, _moment, _state in entries if job_id in self._plans}
+
+    def remember(self, plan: Plan) -> None:
+        """Keep a plan that has just been written to the store, so that the next claim need not read its definition."""
+        self._plans[plan.call.pk] = (plan.state, plan)
+
+    def _remember(self, job_id: str, state: bytes, definition: JobDefinition | None) -> None:
+        self._plans.pop(job_id, None)
+        if definition is None:
+            self._set_aside(job_id, "no definition has this id")
+            return
+        try:
+            self._plans[job_id] = (state, Plan.of(definition).applied_as(state))
+        except UNSCHEDULABLE as error:
+            self._set_aside(job_id, f"its state cannot be read: {error}")
+
+    def _set_aside(self, job_id: str, problem: str) -> None:
+        """Take the entry off the schedule, and have it made anew from its definition, if it has one."""
+        log.warning("job_set_aside", job=job_id, problem=problem)
+        self._plans.pop(job_id, None)
+        DjangoJob.objects.filter(pk=job_id).update(next_run_time=None)
+        JobDefinition.objects.filter(pk=job_id).update(applied_revision=0)
+
+    def jobs_of_lanes(self, lanes: set[str]) -> list[str]:
+        """The known jobs whose runs go on in one of `lanes`."""
+        return [job_id for job_id, (_state, plan) in self._plans.items() if plan.lane in lanes]
+
+    def _is_time_to_look(self) -> bool:
+        """Whether to look now for due jobs that are not known yet, in any lane; a few times a second."""
+        if time.monotonic() < self._next_look:
+            return False
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._lanes = {plan.lane for _state, plan in self._plans.values()}
+        return True
+
+    # -- claims -------------------------------------------------------------------------------------
+
+    def claim(self, now: datetime, instance: str, rooms: dict[str, Room], limit: int) -> Claim:
+        """Answer every due slot that there is room for, in one transaction.
+
+        Two schedulers never answer the same slot: each takes the rows that it can lock.
+        """
+        full = {lane for lane, room in rooms.items() if room.total <= 0}
+        looked_at = rooms.keys() if self._is_time_to_look() or not self._lanes else self._lanes
+        claim = Claim([], [], set())
+        if looked_at <= full:
+            claim.left = full
+            return claim
+        room = sum(rooms[lane].total for lane in looked_at - full)
+        with self._statements.transaction():
+            entries = self._statements.lock_due(now, min(limit, room), self.jobs_of_lanes(full) if full else ())
+            if entries:
+                self._answer(entries, self.plans(entries), now, instance, rooms, claim)
+        claim.left |= full
+        return claim
+
+    def _answer(self, entries: Sequence[tuple[str, datetime, bytes]], plans: dict[str, Plan], now: datetime, instance: str, rooms: dict[str, Room], claim: Claim) -> None:
+        occupied = self._statements.occupied([job_id for job_id, _moment, _state in entries])
+        rows: list[NewRun] = []
+        moves: list[tuple[str, datetime | None]] = []
+        for job_id, moment, _state in entries:
+            if (plan := plans.get(job_id)) is None:
+                continue
+            room = rooms[plan.lane]
+            if room.total <= 0:
+                claim.left.add(plan.lane)
+                continue
+            try:
+                due = plan.schedule.due(moment, now)
+                answers = decide(plan.schedule, plan.policy, due, room.judged_at, *occupied.get(job_id, (0, None)))
+            except UNSCHEDULABLE as error:
+                self._set_aside(job_id, f"its schedule cannot be followed: {type(error).__name__}: {error}")
+                continue
+            moves.append((job_id, due.following))
+            rows += [_row(job_id, answer, room, instance) for answer in answers]
+        if rows:
+            ids = insert_answers(rows, now)
+            self._sort(rows, ids, plans, now, claim)
+        if moves:
+            self._statements.advance(moves)
+        claim.answered = len(rows)
+
+    @staticmethod
+    def _sort(rows: list[NewRun], ids: list[int | None], plans: dict[str, Plan], now: datetime, claim: Claim) -> None:
+        for row, run_id in zip(rows, ids, strict=True):
+            if run_id is None or not row.instance or row.status not in {Status.RUNNING, Status.QUEUED}:
+                if run_id is not None and (event := BORN_FINAL.get(row.status)):
+                    log.info(event, job=row.job_id, run_id=run_id, slot=row.slot.isoformat(), slots=row.slots, reason=row.reason)
+                continue
+            plan = plans[row.job_id]
+            run = Run.of(plan.call, run_id, row.slot, lane=plan.lane, claimed_at=now)
+            (claim.start if row.status == Status.RUNNING else claim.keep).append(run)
+
+    def claim_requested(self, now: datetime, instance: str, rooms: dict[str, Room], limit: int) -> Claim:
+        """Claim requested runs, and retries whose time has come.
+
+        A run asked for by hand that meets a full house is skipped; a retry or a slot that is being caught up waits.
+        """
+        claim = Claim([], [], set())
+        with self._statements.transaction():
+            runs = list(self._requested(now)[:limit])
+            definitions = self._lock({run.job_id for run in runs})
+            occupied = self._statements.occupied(list(definitions)) if definitions else {}
+            for run in JobRun.objects.unclaimed().select_for_update(skip_locked=True).filter(pk__in=[run.pk for run in runs], job__in=definitions).order_by("id"):
+                self._take(run, definitions[run.job_id], now, instance, rooms, occupied, claim)
+        return claim
+
+    @staticmethod
+    def _requested(now: datetime) -> QuerySet[JobRun]:
+        going = JobRun.objects.occupying().order_by().values("job").annotate(going=Count("id"))
+        full_houses = list(going.filter(going__gte=F("job__max_instances")).values_list("job", flat=True))
+        due = JobRun.objects.unclaimed().filter(not_before__lte=now)
+        return due.exclude(~Q(cause__in=ASKED_FOR), job__in=full_houses).order_by("not_before", "id").only("job")
+
+    @staticmethod
+    def _lock(job_ids: set[str]) -> dict[str, JobDefinition]:
+        """Lock the definitions and their store entries, so that nobody else counts or claims runs of these jobs meanwhile."""
+        rows = JobDefinition.objects.select_for_update(skip_locked=True, no_key=True).filter(pk__in=job_ids)
+        definitions = {row.pk: row for row in rows}
+        entries = DjangoJob.objects.filter(pk__in=definitions)
+        locked = set(entries.select_for_update(skip_locked=True).values_list("id", flat=True))
+        for job_id in set(entries.values_list("id", flat=True)) - locked:
+            del definitions[job_id]
+        return definitions
+
+    def _take(
+        self,
+        run: JobRun,
+        definition: JobDefinition,
+        now: datetime,
+        instance: str,
+        rooms: dict[str, Room],
+        occupied: dict[str, tuple[int, int]],
+        claim: Claim,
+    ) -> None:
+        count, oldest = occupied.get(definition.pk, (0, run.pk))
+        lane = lane_of(definition)
+        room = rooms[lane]
+        if definition.archived_at is not None:
+            run.skip(now, "the job was archived")
+        elif count >= definition.max_instances:
+            if run.cause in ASKED_FOR:
+                run.skip(now, f"run {oldest} was still going")
+            return
+        elif room.now <= 0:
+            claim.left.add(lane)
+            return
+        elif run.start(now, instance):
+            room.now -= 1
+            occupied[definition.pk] = (count + 1, oldest)
+            claim.start.append(Run.of(definition, run.pk, run.scheduled_for, lane=lane, attempt=run.attempt, cause=run.cause, kwargs=run.kwargs, claimed_at=now))
+        claim.answered += 1
+
+
+def insert_answers(rows: Sequence[NewRun], now: datetime) -> list[int | None]:
+    """Insert the rows; returns their ids, None for a slot that has its answer already.
+
+    A request at the very microsecond of a slot is no answer to it, and makes way.
+    """
+    ids = for_connection().insert_runs(rows, now)
+    for index, row in enumerate(rows):
+        if ids[index] is None and JobRun.objects.make_way(row.job_id, row.slot):
+            [ids[index]] = for_connection().insert_runs([row], now)
+    return ids
+
+
+def _slots(plan: Plan) -> SlotTrigger:
+    try:
+        return plan.schedule.slots
+    except UNSCHEDULABLE:  # damaged by hand: it never fires, and its definition says why
+        return OnceTrigger(None)
+
+
+def _row(job_id: str, answer: Answer, room: Room, instance: str) -> NewRun:
+    status, owner = answer.status, instance
+    if status == Status.QUEUED:
+        owner = ""
+    elif status == Status.RUNNING:
+        if room.now > 0:
+            room.now -= 1
+        else:
+            room.soon -= 1
+            status = Status.QUEUED
+    return NewRun(job_id, answer.slot, answer.slots, status.value, answer.reason, owner)

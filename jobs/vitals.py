@@ -1,0 +1,85 @@
+"""Are the schedulers alive?  Answered from what they last did, in one query, by the database's clock."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db import connection
+
+from jobs.models.instance import ALIVE_FOR
+
+OVERDUE_AFTER = timedelta(seconds=10)
+
+# The web server's clock has no say: it may differ from the clock that wrote the rows.
+_QUERY = """
+    WITH clock AS (SELECT {now} AS now),
+         limits AS (SELECT now, {alive} AS alive, {ahead} AS ahead, {overdue} AS overdue FROM clock),
+         running AS (SELECT threads_stuck FROM jobs_schedulerinstance, limits WHERE last_tick_at BETWEEN alive AND ahead AND NOT stopping)
+    SELECT (SELECT COUNT(*) FROM django_apscheduler_djangojob),
+           (SELECT COUNT(*) FROM django_apscheduler_djangojob, limits WHERE next_run_time < overdue),
+           (SELECT COUNT(*) FROM running),
+           (SELECT COALESCE(SUM(threads_stuck), 0) FROM running),
+           (SELECT MAX(last_tick_at) FROM jobs_schedulerinstance),
+           (SELECT name FROM jobs_databaseenvironment WHERE id = 1),
+           (SELECT now FROM clock)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a probe wants to know of the schedulers.  The defaults are what is said when nothing can be known.
+
+    A tick in the future is no sign of life: the clock was set back since.
+    """
+
+    status: Literal["running", "stopped"] = "stopped"
+    job_count: int = 0
+    last_tick_age_seconds: float | None = None
+    instances: int = 0
+    overdue_jobs: int = 0
+    problem: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The block of `/healthz`; `problem` is there only when there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "problem" or value is not None}
+
+
+UNKNOWN = Vitals(problem="the database does not answer")
+
+
+def read_vitals() -> Vitals:
+    """Ask the tables.  Raises DatabaseError."""
+    jobs, overdue, running, stuck, last_tick, environment, moment = _row()
+    foreign = environment is not None and environment != settings.ENVIRONMENT
+    problem = None
+    if foreign:
+        problem = f"the database belongs to the environment {environment!r}, this is {settings.ENVIRONMENT!r}; `manage.py jobs adopt` makes it ours"
+    elif stuck:
+        problem = f"threads that do not come back from a job function: {stuck}; they were replaced, and end with the scheduler"
+    return Vitals(
+        status="running" if running and not foreign else "stopped",
+        job_count=jobs,
+        last_tick_age_seconds=None if last_tick is None else round(max((moment - last_tick).total_seconds(), 0.0), 3),
+        instances=running,
+        overdue_jobs=overdue,
+        problem=problem,
+    )
+
+
+def _row() -> tuple[int, int, int, int, datetime | None, str | None, datetime]:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            times: dict[str, Any] = {"alive": ALIVE_FOR, "overdue": OVERDUE_AFTER}
+            cursor.execute(_QUERY.format(now="clock_timestamp()", alive="now - %(alive)s", ahead="now + %(alive)s", overdue="now - %(overdue)s"), times)
+            jobs, overdue, running, stuck, last_tick, environment, moment = cursor.fetchone()
+            return jobs, overdue, running, stuck, last_tick, environment, moment
+        now = datetime.now(UTC)
+        write = connection.ops.adapt_datetimefield_value
+        times = {"now": write(now), "alive": write(now - ALIVE_FOR), "ahead": write(now + ALIVE_FOR), "overdue": write(now - OVERDUE_AFTER)}
+        cursor.execute(_QUERY.format(now="%(now)s", alive="%(alive)s", ahead="%(ahead)s", overdue="%(overdue)s"), times)
+        jobs, overdue, running, stuck, last_tick, environment, _now = cursor.fetchone()
+        read = datetime.fromisoformat
+        return jobs, overdue, running, stuck, None if last_tick is None else read(last_tick).replace(tzinfo=UTC), environment, now
