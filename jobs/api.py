@@ -1,0 +1,205 @@
+"""The API's operations on jobs and runs: each is one call of the model and one answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.timezone import now
+from ninja import Header, Path, Query, Router
+from ninja.responses import Status
+
+from jobs import triggers
+from jobs.inputs import JobChange, JobCreate, JobRunsQuery, JobsQuery, Pause, Preview, RunRequest, RunsQuery, UpcomingQuery
+from jobs.listing import find_with_last_run, page_of_jobs, page_of_runs
+from jobs.models import Author, JobDefinition, JobRun, SchedulerInstance
+from jobs.permissions import MONITOR, needs
+from jobs.registry import all_functions
+from jobs.schemas import (
+    Answer,
+    CallerData,
+    FunctionOut,
+    FunctionsData,
+    JobData,
+    JobOut,
+    JobsData,
+    LogData,
+    MessageData,
+    Problem,
+    RunData,
+    RunDetailsData,
+    RunsData,
+    SchedulerData,
+    UpcomingData,
+)
+from jobs.vitals import read_vitals
+
+router = Router()
+
+JobId = Annotated[str, Path(max_length=100, description="The id of a job.", examples=["mod_cache_refresh"])]
+RunId = Annotated[int, Path(ge=1, le=9_223_372_036_854_775_807)]
+IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^(\*|"[0-9]{1,9}")$', description='The ETag that the change builds on, such as "7".')]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$", description="The same key and body again give the same run.")]
+
+
+def _author(request: HttpRequest) -> Author:
+    author: Author = request.auth.author  # type: ignore[attr-defined]
+    return author
+
+
+def _url(request: HttpRequest, name: str, **path: Any) -> str:
+    namespace = request.resolver_match.namespace if request.resolver_match else ""
+    return request.build_absolute_uri(reverse(f"{namespace}:{name}", kwargs=path))
+
+
+def _next(request: HttpRequest, **changes: Any) -> str:
+    parameters = request.GET.copy()
+    for name, value in changes.items():
+        parameters[name] = str(value)
+    return request.build_absolute_uri(f"{request.path}?{parameters.urlencode()}")
+
+
+def _job(job_id: str, response: HttpResponse) -> dict[str, Any]:
+    job, last_run = find_with_last_run(job_id)
+    response["ETag"] = f'"{job.revision}"'
+    return {"data": {"job": JobOut.of(job, last_run)}}
+
+
+def _runs(request: HttpRequest, job_id: str, query: JobRunsQuery) -> dict[str, Any]:
+    page = page_of_runs(job_id, query.status, query.cursor, query.limit)
+    return {"data": {"runs": page.runs, "next": _next(request, cursor=page.cursor) if page.cursor else None}}
+
+
+@router.get("/jobs", response=Answer[JobsData], summary="Jobs, by page")
+@needs("jobs.view_jobdefinition")
+def list_jobs(request: HttpRequest, query: Query[JobsQuery]) -> Any:
+    page, end = page_of_jobs(query), query.offset + query.limit
+    jobs = [JobOut.of(job, last_run) for job, last_run in page.rows]
+    return {"data": {"jobs": jobs, "total": page.total, "next": _next(request, offset=end) if end < page.total else None}}
+
+
+@router.post("/jobs", response={201: Answer[JobData], 409: Problem}, summary="Make a job")
+@needs("jobs.add_jobdefinition")
+def create_job(request: HttpRequest, job: JobCreate, response: HttpResponse) -> Any:
+    made = JobDefinition.objects.add(_author(request), **job.given())
+    response["Location"] = _url(request, "get_job", job_id=made.pk)
+    return Status(201, _job(made.pk, response))
+
+
+@router.post("/jobs/preview", response=Answer[UpcomingData], summary="What a schedule would mean, without storing it")
+@needs("jobs.view_jobdefinition")
+def preview_schedule(request: HttpRequest, preview: Preview) -> Any:
+    fields = preview.given()
+    count = fields.pop("count", 5)
+    job = JobDefinition.objects.draft(**fields)
+    return {"data": {"upcoming": triggers.upcoming(job, now(), count), "schedule": triggers.describe(job)}}
+
+
+@router.get("/jobs/{job_id}", response=Answer[JobData], summary="One job, archived or not; ETag is its revision")
+@needs("jobs.view_jobdefinition")
+def get_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
+    return _job(job_id, response)
+
+
+@router.patch("/jobs/{job_id}", response={200: Answer[JobData], 412: Problem}, summary="Change a job")
+@needs("jobs.change_jobdefinition")
+def change_job(request: HttpRequest, job_id: JobId, change: JobChange, response: HttpResponse, if_match: IfMatch = None) -> Any:
+    expected = int(if_match.strip('"')) if if_match not in {None, "*"} and if_match else None
+    JobDefinition.objects.find(job_id).edit(_author(request), expected_revision=expected, **change.given())
+    return _job(job_id, response)
+
+
+@router.delete("/jobs/{job_id}", response=Answer[MessageData], summary="Archive a job: off the schedule for good, its history stays")
+@needs("jobs.delete_jobdefinition")
+def delete_job(request: HttpRequest, job_id: JobId) -> Any:
+    JobDefinition.objects.find(job_id).archive(_author(request))
+    return {"data": {"message": f"Job '{job_id}' deleted"}}
+
+
+@router.post("/jobs/{job_id}/run", response={202: Answer[RunData], 409: Problem}, summary="Run a job now")
+@needs("jobs.run_jobdefinition")
+def run_job(request: HttpRequest, job_id: JobId, response: HttpResponse, body: RunRequest | None = None, idempotency_key: IdempotencyKey = None) -> Any:
+    kwargs = body.kwargs if body else None
+    run = JobDefinition.objects.find(job_id).request_run(_author(request), kwargs, idempotency_key)
+    response["Location"] = _url(request, "get_run", run_id=run.pk)
+    return Status(202, {"data": {"run": run}})
+
+
+@router.post("/jobs/{job_id}/pause", response=Answer[JobData], summary="Fire no slot until a time, or until it is resumed")
+@needs("jobs.pause_jobdefinition")
+def pause_job(request: HttpRequest, job_id: JobId, response: HttpResponse, body: Pause | None = None) -> Any:
+    pause = body or Pause()
+    JobDefinition.objects.find(job_id).pause(_author(request), until=pause.until, reason=pause.reason)
+    return _job(job_id, response)
+
+
+@router.post("/jobs/{job_id}/resume", response=Answer[JobData], summary="Fire slots again")
+@needs("jobs.pause_jobdefinition")
+def resume_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
+    JobDefinition.objects.find(job_id).resume(_author(request))
+    return _job(job_id, response)
+
+
+@router.post("/jobs/{job_id}/restore", response=Answer[JobData], summary="Bring an archived job back")
+@needs("jobs.change_jobdefinition")
+def restore_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
+    JobDefinition.objects.find(job_id).restore(_author(request))
+    return _job(job_id, response)
+
+
+@router.get("/jobs/{job_id}/runs", response=Answer[RunsData], summary="A job's runs, the newest slot first")
+@needs("jobs.view_jobrun")
+def list_job_runs(request: HttpRequest, job_id: JobId, query: Query[JobRunsQuery]) -> Any:
+    return _runs(request, JobDefinition.objects.find(job_id).pk, query)
+
+
+@router.get("/jobs/{job_id}/upcoming", response=Answer[UpcomingData], summary="When a job fires next")
+@needs("jobs.view_jobdefinition")
+def list_upcoming(request: HttpRequest, job_id: JobId, query: Query[UpcomingQuery]) -> Any:
+    job = JobDefinition.objects.find(job_id)
+    if problem := job.problem:
+        return {"data": {"upcoming": [], "schedule": "", "problem": problem}}
+    return {"data": {"upcoming": triggers.upcoming(job, now(), query.count), "schedule": triggers.describe(job)}}
+
+
+@router.get("/runs", response=Answer[RunsData], summary="Runs of all jobs, the newest first")
+@needs("jobs.view_jobrun")
+def list_runs(request: HttpRequest, query: Query[RunsQuery]) -> Any:
+    return _runs(request, query.job, query)
+
+
+@router.get("/runs/{run_id}", response=Answer[RunDetailsData], summary="One run, with its result and traceback")
+@needs("jobs.view_jobrun")
+def get_run(request: HttpRequest, run_id: RunId) -> Any:
+    return {"data": {"run": JobRun.objects.find(run_id)}}
+
+
+@router.get("/runs/{run_id}/log", response=Answer[LogData], summary="What a run logged")
+@needs("jobs.view_jobrun")
+def get_run_log(request: HttpRequest, run_id: RunId) -> Any:
+    return {"data": {"log": JobRun.objects.find(run_id).log}}
+
+
+@router.post("/runs/{run_id}/cancel", response={200: Answer[RunData], 409: Problem}, summary="Ask for a run to be cancelled")
+@needs("jobs.cancel_jobrun")
+def cancel_run(request: HttpRequest, run_id: RunId) -> Any:
+    return {"data": {"run": JobRun.objects.find(run_id).request_cancel(_author(request).name)}}
+
+
+@router.get("/functions", response=Answer[FunctionsData], summary="Functions that a job can call")
+@needs("jobs.view_jobdefinition")
+def list_functions(request: HttpRequest) -> Any:
+    return {"data": {"functions": [FunctionOut.of(function) for function in all_functions()]}}
+
+
+@router.get("/scheduler", response=Answer[SchedulerData], summary="The schedulers, as the tables know them")
+@needs("jobs.view_schedulerinstance")
+def get_scheduler(request: HttpRequest) -> Any:
+    return {"data": {"scheduler": read_vitals().as_dict(), "instances": list(SchedulerInstance.objects.order_by("started_at"))}}
+
+
+@router.get("/auth/me", response=Answer[CallerData], summary="Who is asking")
+@needs(MONITOR)
+def who_am_i(request: HttpRequest) -> Any:
+    return {"data": {"name": request.auth.name, "role": request.auth.role}}  # type: ignore[attr-defined]

@@ -1,0 +1,167 @@
+"""What the API takes: shapes, kinds and ranges.  What fits together is the model's affair."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from ninja import Schema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from jobs.models import MAX_INTERVAL_SECONDS, Status, Trigger
+
+MAX_DEPTH = 32
+MAX_NUMBER = 2_147_483_647
+
+
+class Whole:
+    """Marks an integer field: no fraction, no text, no true, within the range; one message for all of it."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return handler(Annotated[source, Field(strict=True, ge=self.low, le=self.high), BeforeValidator(self._check)])
+
+    def _check(self, value: object) -> object:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high):
+            raise PydanticCustomError("whole_number", "expected a whole number from {low} to {high}", {"low": self.low, "high": self.high})
+        return value
+
+
+def _written_out(value: object) -> object:
+    if value is not None and not isinstance(value, str):
+        raise PydanticCustomError("moment", "expected a time with its zone, such as 2026-12-24T18:00:00+01:00")
+    return value
+
+
+def _within_reach(moment: datetime) -> datetime:
+    """Times near the ends of the calendar cannot be moved to another zone, nor an interval added."""
+    if not 1970 <= moment.year <= 9998:
+        raise PydanticCustomError("moment", "expected a time from 1970 to 9998")
+    return moment.astimezone(UTC)
+
+
+def _storable(value: object, depth: int = 0) -> object:
+    """Refuse JSON that a database could not keep."""
+    if depth > MAX_DEPTH:
+        raise PydanticCustomError("nesting", "expected at most {depth} levels of nesting", {"depth": MAX_DEPTH})
+    if isinstance(value, str) and ("\0" in value or (not value.isprintable() and _has_surrogates(value))):
+        raise PydanticCustomError("unstorable", "expected texts without NUL and without halves of surrogate pairs")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError("unstorable", "expected numbers that are finite")
+    for part in [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _storable(part, depth + 1)
+    return value
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
+Arguments = Annotated[dict[str, Any], AfterValidator(_storable)]
+Id = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9_]+$", max_length=100, description="Permanent: letters, digits, hyphens and underscores.", examples=["backup"])]
+Interval = Annotated[int, Whole(0, MAX_INTERVAL_SECONDS)]
+Number = Annotated[int, Whole(0, MAX_NUMBER)]
+Limit = Annotated[int, Field(ge=1, le=200, description="How many at most.")]
+
+
+class Strict(Schema):
+    """A field that is not known is an error, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def given(self) -> dict[str, Any]:
+        """What the client said, and nothing that it did not."""
+        return self.model_dump(exclude_unset=True)
+
+
+class ScheduleFields(Strict):
+    trigger: Trigger = Trigger.INTERVAL
+    interval_seconds: Annotated[Interval, Field(description="Seconds between two runs; 0 takes the job off the schedule.", examples=[3600])] = 0
+    cron: Annotated[Text, Field(max_length=255, description="Five fields as in cron, or @hourly, @daily, …", examples=["30 2 * * *"])] = ""
+    run_at: Moment | None = None
+    timezone: Annotated[Text, Field(max_length=64, description="An IANA name.", examples=["Europe/Vienna"])] = "UTC"
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    jitter_seconds: Annotated[int, Whole(0, 86_400)] = 0
+
+
+class JobChange(ScheduleFields):
+    """Fields to change; those that are left out stay as they are."""
+
+    title: Annotated[Text, Field(max_length=200, examples=["Back up the world"])] = ""
+    function: Annotated[Text, Field(max_length=200, description="A name from GET /functions.")] = ""
+    kwargs: Annotated[Arguments, Field(description="Arguments of the function.")] = {}
+    enabled: Annotated[bool, Field(strict=True)] = True
+    max_instances: Annotated[int, Whole(1, 1000)] = 1
+    coalesce: Annotated[bool, Field(strict=True)] = True
+    misfire_grace_seconds: Number | None = 60
+    timeout_seconds: Annotated[int, Whole(1, MAX_NUMBER)] | None = None
+    max_retries: Annotated[int, Whole(0, 100)] = 0
+    retry_backoff_seconds: Annotated[int, Whole(1, 86_400)] = 30
+    retry_abandoned: Annotated[bool, Field(strict=True)] = False
+    executor: Literal["local", "process"] = "local"
+    keep_runs: Number | None = 1000
+    keep_days: Number | None = 30
+
+
+class JobCreate(JobChange):
+    """A new job; what is left out gets its default."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"id": "mods_at_night", "function": "mod_cache_refresh", "trigger": "cron", "cron": "30 2 * * *"}]},
+    )
+
+    id: Id
+    function: Annotated[Text, Field(min_length=1, max_length=200, description="A name from GET /functions.", examples=["mod_cache_refresh"])]
+
+
+class Preview(ScheduleFields):
+    """A schedule that is stored nowhere."""
+
+    count: Annotated[int, Whole(1, 200)] = 5
+
+
+class RunRequest(Strict):
+    kwargs: Annotated[Arguments, Field(description="Replace single arguments of the definition, for this run.")] | None = None
+
+
+class Pause(Strict):
+    until: Annotated[Moment | None, Field(description="null: until somebody resumes it.")] = None
+    reason: Annotated[Text, Field(max_length=200)] = ""
+
+
+Flag = Annotated[bool | None, Field(description="true or false; left out: both.")]
+
+
+class JobsQuery(Strict):
+    search: Annotated[Text, Field(max_length=100, description="In id, title and function.")] = ""
+    function: Annotated[Text, Field(max_length=200)] = ""
+    trigger: Trigger | None = None
+    enabled: Flag = None
+    overdue: Flag = None
+    archived: Annotated[bool, Field(description="Archived jobs instead of current ones.")] = False
+    last_status: Annotated[Status | None, Field(description="The status of the last run.")] = None
+    order: Literal["id", "-id", "title", "-title", "next_run_time", "-next_run_time", "updated_at", "-updated_at"] = "id"
+    limit: Limit = 100
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class JobRunsQuery(Strict):
+    status: Status | None = None
+    cursor: Annotated[str, Field(max_length=100, pattern=r"^[0-9A-Za-z_-]*$", description="From `next` of the page before.")] = ""
+    limit: Limit = 50
+
+
+class RunsQuery(JobRunsQuery):
+    job: Annotated[Text, Field(max_length=100, description="The id of a job.")] = ""
+
+
+class UpcomingQuery(Strict):
+    count: Annotated[int, Field(ge=1, le=200)] = 10

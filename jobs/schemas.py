@@ -1,0 +1,244 @@
+"""What the API answers: shapes only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from django.db.models import TextChoices
+from django.utils.timezone import now
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from jobs import triggers
+from jobs.models import JobDefinition, JobRun, Status
+from jobs.registry import JobFunction
+
+Data = TypeVar("Data")
+
+
+class Answer(Schema, Generic[Data]):
+    """Every success."""
+
+    status: Literal["ok"] = "ok"
+    data: Data
+
+
+class FieldProblem(Schema):
+    field: str
+    kind: str | None = Field(None, description="What was given.")
+    problem: str
+    allowed: str | None = None
+
+
+class Problem(Schema):
+    """Every error: RFC 9457 with a stable `code`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str | None = None
+    errors: list[FieldProblem] | None = Field(None, description="With VALIDATION_ERROR: each field or parameter that is wrong.")
+    revision: int | None = Field(None, description="With REVISION_MISMATCH: the current one.")
+
+
+class LastRun(Schema):
+    id: int
+    status: str
+    started_at: datetime | None
+    duration: float | None
+
+
+class JobOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `kwargs` for a parameter of __init__
+    """A job; `problem` is null, or why it cannot be scheduled or run as it stands."""
+
+    id: str
+    next_run_time: datetime | None
+    trigger_type: str
+    trigger_details: str
+    title: str
+    schedule: str
+    problem: str | None
+    overdue: bool
+    last_run: LastRun | None
+    function: str
+    kwargs: Any
+    interval_seconds: int
+    cron: str
+    run_at: datetime | None
+    timezone: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    jitter_seconds: int
+    enabled: bool
+    paused_until: datetime | None
+    pause_reason: str
+    max_instances: int
+    coalesce: bool
+    misfire_grace_seconds: int | None
+    timeout_seconds: int | None
+    max_retries: int
+    retry_backoff_seconds: int
+    retry_abandoned: bool
+    executor: str
+    keep_runs: int | None
+    keep_days: int | None
+    revision: int
+    applied_revision: int
+    applied_at: datetime | None
+    origin: str
+    overridden: Any
+    archived_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, job: JobDefinition, last_run: JobRun | None) -> JobOut:
+        """The job as it is seen from outside; a damaged one is shown with its problem instead of its schedule."""
+        problem = job.problem
+        moment = job.scheduled.next_run_time if hasattr(job, "scheduled") else None
+        computed: dict[str, Any] = {
+            "next_run_time": moment,
+            "overdue": moment is not None and (now() - moment).total_seconds() > 10,
+            "trigger_type": job.trigger,
+            "trigger_details": triggers.details(job),
+            "schedule": "" if problem else triggers.describe(job),
+            "problem": problem,
+            "last_run": LastRun.model_validate(last_run, from_attributes=True) if last_run else None,
+        }
+        return cls(**computed, **{name: _plain(getattr(job, name)) for name in cls.model_fields if name not in computed})
+
+
+def _plain(value: object) -> Any:
+    return value.value if isinstance(value, TextChoices) else value
+
+
+class RunOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `kwargs` for a parameter of __init__
+    """One attempt for a slot or a request; times in seconds."""
+
+    id: int
+    job_id: str
+    scheduled_for: datetime
+    slots: int
+    cause: str
+    attempt: int
+    status: Status
+    reason: str
+    queued_at: datetime
+    not_before: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    lateness: float | None
+    duration: float | None
+    instance: str
+    requested_by: str
+    cancel_requested_at: datetime | None
+    kwargs: Any
+    progress: Any
+    error: str
+
+
+class RunDetails(RunOut):  # type: ignore[no-redef]  # the plugin takes the field `kwargs` for a parameter of __init__
+    result: Any
+    traceback: str
+
+
+class FunctionOut(Schema):
+    """A registered function; `defaults` is null, or the definition that a scheduler makes of it."""
+
+    name: str
+    title: str
+    is_async: bool
+    parameters: list[str]
+    defaults: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, function: JobFunction) -> FunctionOut:
+        return cls(
+            name=function.name,
+            title=function.title,
+            is_async=function.is_async,
+            parameters=[str(parameter) for parameter in function.signature.parameters.values()],
+            defaults=function.definition_defaults(),
+        )
+
+
+class InstanceOut(Schema):
+    id: str
+    hostname: str
+    pid: int
+    version: str
+    started_at: datetime
+    heartbeat_at: datetime
+    last_tick_at: datetime | None
+    stopping: bool
+    runs_active: int
+    runs_finished: int
+    threads: int
+    threads_stuck: int
+
+
+class SchedulerOut(Schema):
+    """What `/healthz` says of the schedulers, and each of them."""
+
+    status: Literal["running", "stopped"]
+    job_count: int
+    last_tick_age_seconds: float | None
+    instances: int
+    overdue_jobs: int
+    problem: str | None = None
+
+
+class JobData(Schema):
+    job: JobOut
+
+
+class JobsData(Schema):
+    jobs: list[JobOut]
+    total: int
+    next: str | None
+
+
+class RunData(Schema):
+    run: RunOut
+
+
+class RunDetailsData(Schema):
+    run: RunDetails
+
+
+class RunsData(Schema):
+    runs: list[RunOut]
+    next: str | None
+
+
+class LogData(Schema):
+    log: str
+
+
+class UpcomingData(Schema):
+    upcoming: list[datetime]
+    schedule: str
+    problem: str | None = None
+
+
+class FunctionsData(Schema):
+    functions: list[FunctionOut]
+
+
+class SchedulerData(Schema):
+    scheduler: SchedulerOut
+    instances: list[InstanceOut]
+
+
+class CallerData(Schema):
+    name: str
+    role: str
+
+
+class MessageData(Schema):
+    message: str
