@@ -1,0 +1,14 @@
+"""The admin of the registry: jobs, runs and the overview."""
+
+from django.contrib import admin
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
+
+from jobs.admin.definition import JobDefinitionAdmin
+from jobs.admin.run import JobRunAdmin
+from jobs.models import JobDefinition, JobRun
+
+# The stock pages run jobs inside the web worker, for anybody who may look at them.
+admin.site.unregister(DjangoJob)
+admin.site.unregister(DjangoJobExecution)
+admin.site.register(JobDefinition, JobDefinitionAdmin)
+admin.site.register(JobRun, JobRunAdmin)

@@ -1,0 +1,60 @@
+"""What staff see first: what runs, what failed, what comes, and who does the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+
+from jobs.admin.charts import Load, Timeline, load_by_hour, timeline
+from jobs.admin.state import SchedulerState, scheduler_state
+from jobs.models import JobDefinition, JobRun, Status
+from jobs.models.run import BAD
+
+DAY = timedelta(days=1)
+ROWS = 6
+TIMELINE_ROWS = 20
+LOAD_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    scheduler: SchedulerState
+    running: list[JobRun]
+    failed: list[JobRun]
+    next_jobs: list[JobDefinition]
+    jobs: int
+    due: int
+    paused: int
+    timeline: Timeline | None
+    load: Load | None
+    now: datetime
+
+    @property
+    def hidden(self) -> int:
+        """Jobs due in a day that the timeline has no room for."""
+        return max(self.due - len(self.next_jobs), 0)
+
+
+def overview(now: datetime) -> Overview:
+    current = JobDefinition.objects.current()
+    scheduled = list(current.filter(scheduled__next_run_time__lt=now + DAY).select_related("scheduled").order_by("scheduled__next_run_time")[:LOAD_ROWS])
+    healthy = [job for job in scheduled if job.problem is None]
+    return Overview(
+        scheduler=scheduler_state(now),
+        running=list(_light(JobRun.objects.filter(status=Status.RUNNING).order_by("-started_at"))[:ROWS]),
+        failed=list(_light(JobRun.objects.filter(status__in=BAD).order_by("-id"))[:ROWS]),
+        next_jobs=healthy[:TIMELINE_ROWS],
+        jobs=current.count(),
+        due=len(scheduled),
+        paused=current.filter(paused_until__gt=now).count(),
+        timeline=timeline(healthy[:TIMELINE_ROWS], now) if healthy else None,
+        load=load_by_hour(healthy, now) if healthy else None,
+        now=now,
+    )
+
+
+def _light(runs: QuerySet[JobRun]) -> Any:
+    return runs.select_related("job").defer("log", "traceback", "result", "kwargs")
