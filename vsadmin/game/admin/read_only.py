@@ -1,0 +1,53 @@
+"""What all pages of the game share: they show rows that only jobs write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from jobs.wording import show_moment
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Any]
+else:
+    Base = admin.ModelAdmin
+
+
+class ReadOnlyAdmin(Base):
+    """Rows can be seen, and not added, changed or deleted, by anybody."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def moment_column(field: str, title: Any) -> Callable[[Any, Any], str | None]:
+    """For a class of pages: a column that shows the moment in `field` with its time zone."""
+
+    def show(page: Any, row: Any) -> str | None:
+        moment = getattr(row, field)
+        return show_moment(moment) if moment else None
+
+    return admin.display(description=title, ordering=field)(show)
+
+
+def badge(text: object, kind: str) -> SafeString:
+    """A status in words and colour; `kind` is ok, warn, bad or muted."""
+    return format_html('<span class="vs-badge vs-badge--{}">{}</span>', kind, text)
+
+
+def outside_link(url: str, text: object) -> SafeString:
+    """A link that leaves this site."""
+    return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', url, text)

@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+from health.registry import register_block
+
+
+class GameConfig(AppConfig):
+    name = "vsadmin.game"
+    label = "game"
+    verbose_name = _("Vintage Story")
+
+    def ready(self) -> None:
+        # The tables can be imported only when all apps are there.
+        from vsadmin.game.health import NOT_KNOWN, health_block
+
+        register_block("game", health_block, fallback=NOT_KNOWN)

@@ -1,0 +1,89 @@
+"""The version feed: what api.vintagestory.at answers, item by item, with its quirks taken and bad items refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from vsadmin.game.exceptions import UpstreamUnexpected
+from vsadmin.game.refusals import Refusals, read_item
+from vsadmin.game.text import Url, capped
+from vsadmin.game.versions import MAX_LENGTH, BadVersion, Version, parse_game_version
+
+MAX_VERSIONS = 5000
+
+SERVER_PLATFORMS: dict[str, Literal["linux", "windows"]] = {"server": "linux", "linuxserver": "linux", "windowsserver": "windows"}
+"""The feed's names of server builds; `server` is what old versions call the Linux one, and a newer name wins."""
+
+
+def _md5(value: str) -> str:
+    # The only checksum there is; one that is no checksum is worse than none.
+    return value.lower() if len(value) == 32 and not value.lower().strip("0123456789abcdef") else ""
+
+
+class FileUrls(BaseModel):
+    """Where a file can be had."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    cdn: Url = ""
+    local: Url = ""
+
+
+class FeedFile(BaseModel):
+    """One file of one version."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    filename: Annotated[str, capped(255), Field(min_length=1)]
+    filesize: Annotated[str, capped(40)] = ""
+    md5: Annotated[str, capped(64), AfterValidator(_md5)] = ""
+    urls: FileUrls = FileUrls()
+    latest: object = None
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether the feed calls it the latest: 1 in practice, true in old documents, absent or 0 elsewhere."""
+        return self.latest in {1, "1", "true"} if isinstance(self.latest, (int, str)) else False
+
+
+class FeedVersion(BaseModel):
+    """One version of the feed with its server builds by platform; a client-only version has none."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    text: str
+    parsed: Version
+    files: dict[str, FeedFile]
+    is_flagged: bool
+
+
+def parse_feed(url: str, data: object, refusals: Refusals) -> list[FeedVersion]:
+    """The versions in a feed, highest first.
+
+    A version or file that makes no sense goes to `refusals` and takes nothing else with it.
+    Raises UpstreamUnexpected when there is no object, or nothing usable in it; `{}` is an empty channel.
+    """
+    if not isinstance(data, dict):
+        raise UpstreamUnexpected(url, f"expected an object of versions, got a {type(data).__name__}")
+    versions = [version for text, platforms in list(data.items())[:MAX_VERSIONS] if (version := _version(text, platforms, refusals))]
+    if data and not versions:
+        raise UpstreamUnexpected(url, f"none of its {len(data)} items is a version; the first problem: {refusals.first}")
+    return sorted(versions, key=lambda version: version.parsed, reverse=True)
+
+
+def _version(text: str, platforms: Any, refusals: Refusals) -> FeedVersion | None:
+    try:
+        parsed = parse_game_version(text)
+    except BadVersion as error:
+        refusals.add(text[:MAX_LENGTH], str(error))
+        return None
+    if not isinstance(platforms, dict):
+        refusals.add(text, f"expected an object of platforms, got a {type(platforms).__name__}")
+        return None
+    files: dict[str, FeedFile] = {}
+    for name, platform in SERVER_PLATFORMS.items():
+        if name in platforms and (file := read_item(FeedFile, platforms[name], refusals, f"{text} {name}")):
+            files[platform] = file
+    return FeedVersion(text=text, parsed=parsed, files=files, is_flagged=any(file.is_flagged for file in files.values()))

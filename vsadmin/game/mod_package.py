@@ -1,0 +1,130 @@
+"""Mod packages: a zip, a folder, a .cs or a .dll, opened as if somebody meant harm."""
+
+from __future__ import annotations
+
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from vsadmin.game.exceptions import GameError
+from vsadmin.game.modinfo import MAX_MODINFO_BYTES, Modinfo, derive_modid, parse_modinfo
+
+MODINFO = "modinfo.json"
+MAX_DIRECTORY_BYTES = 16 * 1_048_576
+"""The largest table of contents of a zip that we load: about 200,000 files."""
+
+# What libraries raise for bytes that are no zip; NotImplementedError and RuntimeError: an unknown or encrypted one.
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, NotImplementedError, RuntimeError, OSError)
+
+_ATTRIBUTE = re.compile(r"\[\s*assembly\s*:\s*ModInfo(?:Attribute)?\s*\((.*?)\)\s*\]", re.DOTALL)
+_STRING = r'@?"((?:[^"\\]|\\.)*+)"'
+_POSITIONAL = re.compile(rf"\s*{_STRING}(?:\s*,\s*{_STRING})?")
+
+
+class PackageProblem(GameError):
+    """A package cannot be read as a mod; the message says why."""
+
+
+def read_zip(path: Path) -> Modinfo:
+    """The modinfo.json at the root of a zip; raises PackageProblem."""
+    try:
+        _refuse_huge_directory(path)
+        with zipfile.ZipFile(path) as package:
+            return _parse(_zip_member(package))
+    except PackageProblem:
+        raise
+    except ZIP_ERRORS as error:
+        raise PackageProblem(f"it is no readable zip ({error})") from error
+
+
+def _refuse_huge_directory(path: Path) -> None:
+    """The standard library loads the whole table of contents at once, so its size is looked at first."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 65_557))
+        tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or len(tail) < end + 22:
+        raise PackageProblem("it is no zip, or its end is missing")
+    (directory_bytes,) = struct.unpack_from("<I", tail, end + 12)
+    if directory_bytes > MAX_DIRECTORY_BYTES:
+        raise PackageProblem(f"its table of contents has {directory_bytes:,} bytes, more than any mod needs")
+
+
+def _zip_member(package: zipfile.ZipFile) -> bytes:
+    names = {name.lower(): name for name in package.namelist()}
+    if MODINFO not in names:
+        nested = next((name for name in names if name.endswith(f"/{MODINFO}")), "")
+        where = f"its {MODINFO} is not at the root but at {names[nested]}" if nested else f"it has no {MODINFO} at its root"
+        raise PackageProblem(f"{where}, so the game ignores it")
+    member = package.getinfo(names[MODINFO])
+    if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        # Other methods may ask for gigabytes before the first byte comes out.
+        raise PackageProblem(f"its {MODINFO} is compressed in a way that the game does not read")
+    with package.open(member) as file:
+        return file.read(MAX_MODINFO_BYTES + 1)
+
+
+def read_folder(path: Path) -> Modinfo:
+    """The modinfo.json in a folder; raises PackageProblem."""
+    try:
+        names = {child.name.lower(): child for child in path.iterdir() if child.name.lower() == MODINFO}
+        if MODINFO not in names:
+            raise PackageProblem(f"it has no {MODINFO}, so the game ignores it")
+        return _parse(_read_regular(names[MODINFO]))
+    except OSError as error:
+        raise PackageProblem(f"it cannot be read ({error.strerror})") from error
+
+
+def read_source(path: Path) -> Modinfo:
+    """The ModInfo attribute in a .cs file, or its name; raises PackageProblem."""
+    try:
+        text = _read_regular(path).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise PackageProblem(f"it cannot be read ({error.strerror})") from error
+    attribute = _ATTRIBUTE.search(text)
+    return _of_attribute(attribute[1], path) if attribute else read_library(path)
+
+
+def read_library(path: Path) -> Modinfo:
+    """What the name of a file tells; a compiled mod keeps the rest where only the game looks."""
+    return Modinfo(modid=derive_modid(path.stem) or "unnamed", name=path.stem)
+
+
+def _of_attribute(arguments: str, path: Path) -> Modinfo:
+    positional = _POSITIONAL.match(arguments)
+    name, modid = (positional.group(1), positional.group(2) or "") if positional else (path.stem, "")
+    authors = re.search(r"Authors\s*=\s*new[^{]*\{([^}]*)\}", arguments)
+    return Modinfo(
+        modid=modid or derive_modid(name) or derive_modid(path.stem) or "unnamed",
+        name=name,
+        version=_named(arguments, "Version"),
+        description=_named(arguments, "Description"),
+        side=_named(arguments, "Side"),  # type: ignore[arg-type]  # the model reads any text
+        authors=re.findall(_STRING, authors[1]) if authors else [],
+    )
+
+
+def _named(arguments: str, name: str) -> str:
+    match = re.search(rf"\b{name}\s*=\s*{_STRING}", arguments)
+    return match[1] if match else ""
+
+
+def _read_regular(path: Path) -> bytes:
+    """The first megabyte of a file; a pipe or a device would never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise PackageProblem(f"{path.name} is no regular file")
+    with path.open("rb") as file:
+        return file.read(MAX_MODINFO_BYTES + 1)
+
+
+def _parse(raw: bytes) -> Modinfo:
+    if len(raw) > MAX_MODINFO_BYTES:
+        raise PackageProblem(f"its {MODINFO} is larger than {MAX_MODINFO_BYTES:,} bytes")
+    try:
+        return parse_modinfo(raw)
+    except GameError as error:
+        raise PackageProblem(f"its {MODINFO} cannot be read: {error}") from error

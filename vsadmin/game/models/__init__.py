@@ -1,0 +1,24 @@
+"""The tables: what upstream said, what is installed, what the server does."""
+
+from vsadmin.game.models.catalog import CatalogMod, ModRelease
+from vsadmin.game.models.feed_state import Feed, FeedState
+from vsadmin.game.models.installed import Compatibility, InstalledMod
+from vsadmin.game.models.server import ServerState, ServerStatus, ServerStatusChange
+from vsadmin.game.models.version import Channel, GameVersion, Platform, ServerFile, VersionEvent
+
+__all__ = [
+    "CatalogMod",
+    "Channel",
+    "Compatibility",
+    "Feed",
+    "FeedState",
+    "GameVersion",
+    "InstalledMod",
+    "ModRelease",
+    "Platform",
+    "ServerFile",
+    "ServerState",
+    "ServerStatus",
+    "ServerStatusChange",
+    "VersionEvent",
+]

@@ -1,0 +1,166 @@
+"""Installed mods: what lies in the server's mod folders, and what the mod database says about it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from vsadmin.game.compatibility import judge
+from vsadmin.game.models.catalog import CatalogMod, ModRelease
+from vsadmin.game.versions import OLDEST, parse_mod_version
+
+if TYPE_CHECKING:
+    from vsadmin.game.mod_folder import FoundMod
+
+
+class Compatibility(models.TextChoices):
+    COMPATIBLE = "compatible", _("compatible")
+    NOT_VERIFIED = "not_verified", _("not verified")
+    INCOMPATIBLE = "incompatible", _("incompatible")
+    UNKNOWN = "unknown", _("unknown")
+
+
+class InstalledModQuerySet(models.QuerySet["InstalledMod"]):
+    def with_updates(self) -> InstalledModQuerySet:
+        return self.filter(update_available=True)
+
+    def search(self, text: str) -> InstalledModQuerySet:
+        """Mods whose identifier, name or file contains `text`."""
+        wanted = text.replace("\x00", "")
+        return self.filter(Q(modid__icontains=wanted) | Q(name__icontains=wanted) | Q(file__icontains=wanted))
+
+    def in_order(self) -> InstalledModQuerySet:
+        """By name, the ones with an update first."""
+        return self.order_by("-update_available", Lower("name"), "file")
+
+    def replace(self, found: Collection[FoundMod], unreadable: Collection[str], moment: datetime) -> dict[str, int]:
+        """Make the rows say what lies in the folders; only rows that changed are written.
+
+        What was known of a folder that cannot be read now (`unreadable`, as prefixes of `file`) stays.
+        """
+        rows = {mod.file: self.model.of(mod, moment) for mod in found}
+        _explain_duplicates(rows.values())
+        with transaction.atomic():
+            known = {row.file: row for row in self.all()}
+            gone = [row.pk for row in known.values() if row.file not in rows and not row.file.startswith(tuple(unreadable))]
+            self.filter(pk__in=gone).delete()
+            changed = [row for row in rows.values() if row.file not in known or known[row.file].package_facts != row.package_facts]
+            self.bulk_create(changed, update_conflicts=True, unique_fields=["file"], update_fields=InstalledMod.PACKAGE)
+        return {"installed": len(rows), "changed": len(changed), "removed": len(gone)}
+
+    def find_in_catalog(self) -> None:
+        """Connect each mod with its page in the catalogue, by identifier and whatever its case."""
+        pages = CatalogMod.objects.by_identifier()
+        changed = []
+        for mod in self.all():
+            page = pages.get(mod.modid.lower())
+            if page != mod.catalog_id:
+                mod.catalog_id = page
+                changed.append(mod)
+        self.bulk_update(changed, ["catalog"])
+
+    def judge(self, game_version: str) -> None:
+        """Compare every mod with the releases that are known and with the game that is installed; write what changed."""
+        mods = list(self.select_related("catalog"))
+        facts = ModRelease.objects.facts_by_identifier({mod.catalog_id for mod in mods if mod.catalog_id})
+        changed = []
+        for mod in mods:
+            before = mod.verdict
+            releases = facts.get((mod.catalog_id or 0, mod.modid.lower()), [])
+            found = judge(releases, mod.version, game_version, mod.game_minimum)
+            mod.latest_version, mod.latest_compatible_version = found.latest, found.latest_compatible
+            mod.update_available, mod.compatibility = found.update_available, found.compatibility
+            mod.url = mod.catalog.url if mod.catalog else ""
+            mod.checked_at = mod.catalog.detailed_at if mod.catalog else mod.checked_at
+            if mod.verdict != before:
+                changed.append(mod)
+        self.bulk_update(changed, InstalledMod.VERDICT)
+
+    def check_unlisted(self, moment: datetime) -> None:
+        """Note that the whole list was read and knows no page for these mods."""
+        self.filter(catalog__isnull=True).update(checked_at=moment)
+
+
+class InstalledMod(models.Model):
+    """One mod in one of the server's mod folders."""
+
+    PACKAGE = ("modid", "name", "version", "description", "authors", "side", "kind", "enabled", "problem", "game_minimum")
+    VERDICT = ("latest_version", "latest_compatible_version", "update_available", "compatibility", "url", "checked_at")
+
+    file = models.CharField(_("file"), max_length=700, unique=True)
+    kind = models.CharField(_("package"), max_length=10)
+    modid = models.CharField(_("identifier"), max_length=100)
+    name = models.CharField(_("name"), max_length=200)
+    version = models.CharField(_("version"), max_length=40, blank=True)
+    description = models.CharField(_("description"), max_length=2000, blank=True)
+    authors = models.JSONField(_("authors"), default=list)
+    side = models.CharField(_("side"), max_length=20)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    problem = models.CharField(_("problem"), max_length=500, null=True, blank=True)
+    game_minimum = models.CharField(_("needs game"), max_length=40, blank=True)
+    first_seen_at = models.DateTimeField(_("first seen"))
+
+    catalog = models.ForeignKey(CatalogMod, models.SET_NULL, null=True, blank=True, related_name="installed", verbose_name=_("mod page"))
+    latest_version = models.CharField(_("latest"), max_length=40, blank=True, default="")
+    latest_compatible_version = models.CharField(_("latest for this game"), max_length=40, blank=True, default="")
+    update_available = models.BooleanField(_("update available"), default=False)
+    compatibility = models.CharField(_("compatibility"), max_length=20, choices=Compatibility, default=Compatibility.UNKNOWN)
+    url = models.CharField(_("mod page"), max_length=500, blank=True, default="")
+    checked_at = models.DateTimeField(_("checked"), null=True)
+
+    objects = InstalledModQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("installed mod")
+        verbose_name_plural = _("installed mods")
+        ordering = ("name", "file")
+        constraints = (models.CheckConstraint(name="game_installed_compatibility_known", condition=Q(compatibility__in=Compatibility.values)),)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def of(cls, found: FoundMod, moment: datetime) -> InstalledMod:
+        info = found.modinfo
+        return cls(
+            file=found.file,
+            kind=found.kind,
+            modid=info.modid,
+            name=info.name,
+            version=info.version,
+            description=info.description,
+            authors=info.authors,
+            side=info.side,
+            enabled=found.enabled,
+            problem=found.problem,
+            game_minimum=info.game_minimum,
+            first_seen_at=moment,
+        )
+
+    @property
+    def package_facts(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.PACKAGE)
+
+    @property
+    def verdict(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.VERDICT)
+
+
+def _explain_duplicates(rows: Iterable[InstalledMod]) -> None:
+    """The game loads one package of each mod, the highest version; the others get told so."""
+    packages: dict[str, list[InstalledMod]] = defaultdict(list)
+    for row in rows:
+        if row.enabled and not row.problem:
+            packages[row.modid.lower()].append(row)
+    for same in packages.values():
+        loaded = max(sorted(same, key=lambda row: row.file), key=lambda row: parse_mod_version(row.version) or OLDEST)
+        for other in same:
+            if other is not loaded:
+                other.problem = f"the same mod as {loaded.file}, which the game loads; remove one of the two"[:500]

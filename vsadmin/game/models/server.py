@@ -1,0 +1,187 @@
+"""The server's status: one row of what was last seen, and a row of history for each change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from vsadmin.game.models.feed_state import FeedState
+from vsadmin.game.models.version import Channel, GameVersion
+
+if TYPE_CHECKING:
+    from vsadmin.game.server_watch import Observation
+
+KEEP_CHANGES = 1000
+
+
+class ServerState(models.TextChoices):
+    NOT_INSTALLED = "not_installed", _("not installed")
+    STOPPED = "stopped", _("stopped")
+    STARTING = "starting", _("starting")
+    RUNNING = "running", _("running")
+    STOPPING = "stopping", _("stopping")
+
+
+class ServerStatusQuerySet(models.QuerySet["ServerStatus"]):
+    def last_seen(self) -> ServerStatus | None:
+        """What was seen last, in one query; None before the first look."""
+        return self.filter(pk=ServerStatus.ONLY).first()
+
+    def summary(self) -> dict[str, Any]:
+        """What was seen last, and what upstream offers; before the first look the server counts as not installed."""
+        status = self.last_seen()
+        seen = status.seen if status else NOTHING_SEEN
+        latest = dict(GameVersion.objects.filter(is_latest=True).values_list("channel", "version"))
+        checks = FeedState.objects.filter(pk__in=Channel.values).aggregate(at=models.Max("checked_at"))
+        return seen | {
+            "available_stable_version": latest.get(Channel.STABLE),
+            "available_unstable_version": latest.get(Channel.UNSTABLE),
+            "version_last_checked": checks["at"],
+        }
+
+    def observe(self, seen: Observation, moment: datetime) -> ServerStatusChange | None:
+        """Keep what was seen; returns the new row of history, or None when nothing changed."""
+        with transaction.atomic():
+            before = self.select_for_update().filter(pk=ServerStatus.ONLY).first()
+            status = self.model.of(seen, moment)
+            status.save(force_insert=before is None, force_update=before is not None)
+            if before is not None and before.facts == status.facts:
+                return None
+            return ServerStatusChange.objects.note(status, moment)
+
+
+NOTHING_SEEN: dict[str, Any] = {
+    "state": ServerState.NOT_INSTALLED.value,
+    "version": None,
+    "uptime_seconds": None,
+    "port": None,
+    "pending_restart": False,
+    "pending_reasons": [],
+    "disk_space": None,
+    "checked_at": None,
+}
+
+
+class Looks(models.Model):
+    """What a look at the server tells, and what a change of it is remembered by."""
+
+    FACTS = ("state", "version", "port", "pending_restart")
+
+    state = models.CharField(_("state"), max_length=20, choices=ServerState)
+    version = models.CharField(_("version"), max_length=40, blank=True)
+    port = models.PositiveIntegerField(_("port"))
+    pending_restart = models.BooleanField(_("restart pending"), default=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.FACTS}
+
+
+class ServerStatus(Looks):
+    """The game server as it was last seen; there is one row."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    pending_reasons = models.JSONField(_("changed since its start"), default=list)
+    pid = models.PositiveIntegerField(_("process"), null=True)
+    started_at = models.DateTimeField(_("started"), null=True)
+    ready_at = models.DateTimeField(_("seen ready"), null=True)
+    disk_total_bytes = models.PositiveBigIntegerField(null=True)
+    disk_free_bytes = models.PositiveBigIntegerField(null=True)
+    disk_needed_bytes = models.PositiveBigIntegerField(default=0)
+    observed_at = models.DateTimeField(_("seen"))
+
+    objects = ServerStatusQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("game server")
+        verbose_name_plural = _("game server")
+        constraints = (
+            models.CheckConstraint(name="game_server_one_row", condition=Q(id=1)),
+            models.CheckConstraint(name="game_server_state_known", condition=Q(state__in=ServerState.values)),
+        )
+
+    def __str__(self) -> str:
+        return str(self.get_state_display())
+
+    @classmethod
+    def of(cls, seen: Observation, moment: datetime) -> ServerStatus:
+        return cls(
+            state=seen.state,
+            version=seen.version,
+            port=seen.port,
+            pending_restart=bool(seen.pending_reasons),
+            pending_reasons=seen.pending_reasons,
+            pid=seen.pid,
+            started_at=seen.started_at,
+            ready_at=seen.ready_at,
+            disk_total_bytes=seen.disk_total_bytes,
+            disk_free_bytes=seen.disk_free_bytes,
+            disk_needed_bytes=seen.disk_needed_bytes,
+            observed_at=moment,
+        )
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """Everything that was seen, in words that leave this app."""
+        return {
+            "state": self.state,
+            "version": self.version or None,
+            "uptime_seconds": self.uptime_seconds,
+            "port": self.port,
+            "pending_restart": self.pending_restart,
+            "pending_reasons": self.pending_reasons,
+            "disk_space": self.disk_space,
+            "checked_at": self.observed_at,
+        }
+
+    @property
+    def uptime_seconds(self) -> int | None:
+        """How long the process had been up when it was last seen; a watch that stopped lets nothing grow."""
+        return max(0, int((self.observed_at - self.started_at).total_seconds())) if self.started_at else None
+
+    @property
+    def disk_space(self) -> dict[str, Any] | None:
+        """The file system of the data folder; `low` when less is free than the server itself needs to go on."""
+        if self.disk_total_bytes is None or self.disk_free_bytes is None:
+            return None
+        return {
+            "total_bytes": self.disk_total_bytes,
+            "used_bytes": max(0, self.disk_total_bytes - self.disk_free_bytes),
+            "free_bytes": self.disk_free_bytes,
+            "free_percent": round(100 * self.disk_free_bytes / self.disk_total_bytes, 1) if self.disk_total_bytes else 0.0,
+            "low": self.disk_free_bytes < self.disk_needed_bytes,
+        }
+
+
+class ServerStatusChangeQuerySet(models.QuerySet["ServerStatusChange"]):
+    def note(self, status: ServerStatus, moment: datetime) -> ServerStatusChange:
+        """Add a change, and forget those beyond the last thousand."""
+        change = self.create(seen_at=moment, **status.facts)
+        if oldest := self.order_by("-pk").values_list("pk", flat=True)[KEEP_CHANGES : KEEP_CHANGES + 1].first():
+            self.filter(pk__lte=oldest).delete()
+        return change
+
+
+class ServerStatusChange(Looks):
+    """What the game server changed to, and when that was seen."""
+
+    seen_at = models.DateTimeField(_("seen"))
+
+    objects = ServerStatusChangeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("change of the game server")
+        verbose_name_plural = _("changes of the game server")
+        ordering = ("-seen_at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.seen_at:%Y-%m-%d %H:%M:%S %Z}: {self.get_state_display()}"

@@ -1,0 +1,14 @@
+"""Progress of the run that is going on, if one is."""
+
+from __future__ import annotations
+
+from jobs.exceptions import NoCurrentRun
+from jobs.registry import current_run
+
+
+def report(done: int, total: int, text: str) -> None:
+    """Show that `done` of `total` steps are finished; outside a run nobody watches."""
+    try:
+        current_run().progress(done, total, text)
+    except NoCurrentRun:
+        return

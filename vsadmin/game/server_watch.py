@@ -1,0 +1,172 @@
+"""A look at the game server: processes and files only, no privileges, nothing asked of the server itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vsadmin.game.mod_folder import OWN_MODS, mod_folders
+from vsadmin.game.models.server import ServerState
+from vsadmin.game.server_config import FILE, ServerConfig, read_server_config
+from vsadmin.game.server_process import PROGRAM, PROGRAMS, ServerProcess, find_server, is_listening
+from vsadmin.game.versions import BadVersion, Version, parse_game_version
+
+if TYPE_CHECKING:
+    from vsadmin.game.models import ServerStatus
+
+LOG_BYTES = 65_536
+MAX_REASONS = 5
+MAX_MODS = 2000
+
+CLOCK_SLACK = timedelta(seconds=1)
+"""The kernel tells when it booted in whole seconds, so a process may seem to have started that much too early."""
+
+SETTLING = timedelta(minutes=5)
+"""The server rewrites its own configuration while it starts; that is no reason to restart it."""
+
+NOTE = "Creating_Mods.txt"
+"""The game drops this note into the mod folder, which changes the folder."""
+
+_VERSION_FILE = re.compile(r"version-(.+)\.txt")
+_LOGGED_VERSION = re.compile(r"Game Version: v?([0-9][\w.-]*)")
+_READY = "Dedicated server now running on Port"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one look at the server saw."""
+
+    state: ServerState
+    version: str
+    port: int
+    pid: int | None = None
+    started_at: datetime | None = None
+    ready_at: datetime | None = None
+    pending_reasons: list[str] = field(default_factory=list)
+    disk_total_bytes: int | None = None
+    disk_free_bytes: int | None = None
+    disk_needed_bytes: int = 0
+
+
+def observe(data_dir: Path, server_dir: Path, before: ServerStatus | None, moment: datetime) -> Observation:
+    """Look at the server now; `before` is what was seen last time."""
+    config = read_server_config(data_dir)
+    process = find_server(data_dir, server_dir, before.pid if before else None)
+    known = before if before and process and (before.pid, before.started_at) == (process.pid, process.started_at) else None
+    state = _state(process, known, config, data_dir, server_dir)
+    ready_at = known.ready_at if known and known.ready_at else (moment if state == ServerState.RUNNING else None)
+    total, free = disk_space(data_dir)
+    return Observation(
+        state=state,
+        version=installed_version(server_dir, data_dir),
+        port=config.port,
+        pid=process.pid if process else None,
+        started_at=process.started_at if process else None,
+        ready_at=ready_at,
+        pending_reasons=pending_reasons(process, ready_at, config, data_dir, server_dir) if process else [],
+        disk_total_bytes=total,
+        disk_free_bytes=free,
+        disk_needed_bytes=config.disk_needed_bytes,
+    )
+
+
+def _state(process: ServerProcess | None, known: ServerStatus | None, config: ServerConfig, data_dir: Path, server_dir: Path) -> ServerState:
+    if process is None:
+        return ServerState.STOPPED if is_installed(server_dir) else ServerState.NOT_INSTALLED
+    if _is_ready(process, config, data_dir):
+        return ServerState.RUNNING
+    # It was ready and is not any more: it is on its way down.
+    return ServerState.STOPPING if known and known.ready_at else ServerState.STARTING
+
+
+def _is_ready(process: ServerProcess, config: ServerConfig, data_dir: Path) -> bool:
+    listening = is_listening(process.pid, config.port)
+    if listening is not None:
+        return listening
+    log = data_dir / "Logs" / "server-main.log"
+    return _changed_at(log) > process.started_at - CLOCK_SLACK and _READY in _head(log)
+
+
+def is_installed(server_dir: Path) -> bool:
+    return any((server_dir / name).exists() for name in (*PROGRAMS, f"{PROGRAM}.runtimeconfig.json"))
+
+
+def installed_version(server_dir: Path, data_dir: Path) -> str:
+    """The version that the install folder is marked with, else the one that the server last logged, else ""."""
+    try:
+        names = [path.name for path in (server_dir / "assets").iterdir()]
+    except OSError:
+        names = []
+    marked = [match[1] for name in names if (match := _VERSION_FILE.fullmatch(name)) and _game(match[1])]
+    if marked:
+        return max(marked, key=parse_game_version)
+    logged = _LOGGED_VERSION.search(_head(data_dir / "Logs" / "server-main.log"))
+    return logged[1] if logged and _game(logged[1]) else ""
+
+
+def _game(text: str) -> Version | None:
+    try:
+        return parse_game_version(text)
+    except BadVersion:
+        return None
+
+
+def _head(path: Path) -> str:
+    try:
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            return file.read(LOG_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def pending_reasons(process: ServerProcess, ready_at: datetime | None, config: ServerConfig, data_dir: Path, server_dir: Path) -> list[str]:
+    """What has changed since the process started and takes effect only with its next start; the first few."""
+    since = process.started_at + CLOCK_SLACK
+    settled_at = min(ready_at or since + SETTLING, since + SETTLING)
+    reasons = [FILE] if _changed_at(data_dir / FILE) > settled_at else []
+    for folder in mod_folders(data_dir, server_dir, config):
+        reasons += _changed_mods(folder, since)
+    return reasons[:MAX_REASONS]
+
+
+def _changed_mods(folder: Path, since: datetime) -> list[str]:
+    changed, seen, note_at = [], 0, datetime.min.replace(tzinfo=UTC)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                seen += 1
+                at = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
+                if entry.name == NOTE:
+                    note_at = at
+                elif at > since and entry.name.lower() not in OWN_MODS and seen <= MAX_MODS:
+                    changed.append(f"{folder.name}/{entry.name}"[:200])
+    except OSError:
+        return sorted(changed)
+    if not changed and _changed_at(folder) > max(since, note_at + CLOCK_SLACK):
+        changed.append(f"{folder.name}/")  # something was taken away, or put there with an old date
+    return sorted(changed)
+
+
+def _changed_at(path: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (OSError, ValueError, OverflowError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def disk_space(data_dir: Path) -> tuple[int | None, int | None]:
+    """Total and free bytes where the data folder is, or would be; None and None when that cannot be told."""
+    for folder in (data_dir, *data_dir.parents):
+        try:
+            usage = shutil.disk_usage(folder)
+        except OSError:
+            continue
+        return usage.total, usage.free
+    return None, None

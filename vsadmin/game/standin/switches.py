@@ -1,0 +1,53 @@
+"""The stand-in's switches: how each service behaves, and what happens next."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from vsadmin.game.standin.library import Library
+
+MODES = ("ok", "down", "readonly", "slow", "html", "hang", "truncated")
+SERVICES = ("versions", "mods")
+KNOWN = {"mode", "service", "next_release", "mod_update"}
+
+
+class BadSwitch(ValueError):
+    """A switch was asked for that does not exist."""
+
+
+class Switches:
+    """The state that `POST /switch` changes and `GET /switch` shows."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.modes = dict.fromkeys(SERVICES, "ok")
+        self.asked: list[str] = []
+        self.agents: list[str] = []
+        self.changed = threading.Event()
+
+    def apply(self, wanted: dict[str, Any]) -> None:
+        """Set what `wanted` names; raises BadSwitch for anything unknown, and then changes nothing."""
+        self._check(wanted)
+        for service in [wanted["service"]] if "service" in wanted else SERVICES:
+            self.modes[service] = wanted.get("mode", self.modes[service])
+        if wanted.get("next_release"):
+            self.library.release_next_version()
+        if wanted.get("mod_update"):
+            self.library.update_mod(wanted["mod_update"])
+        # Whoever hangs may go on.
+        self.changed.set()
+        self.changed = threading.Event()
+
+    def _check(self, wanted: dict[str, Any]) -> None:
+        if unknown := wanted.keys() - KNOWN:
+            raise BadSwitch(f"unknown: {', '.join(sorted(unknown))}; expected {', '.join(sorted(KNOWN))}")
+        if wanted.get("mode", "ok") not in MODES:
+            raise BadSwitch(f"no such mode; expected one of {', '.join(MODES)}")
+        if wanted.get("service", "mods") not in SERVICES:
+            raise BadSwitch(f"no such service; expected one of {', '.join(SERVICES)}")
+        if wanted.get("mod_update") and not self.library.releases(wanted["mod_update"]):
+            raise BadSwitch("no such mod; expected an identifier with a release, such as lanternoil")
+
+    def show(self) -> dict[str, Any]:
+        return {"modes": self.modes, "latest": next(iter(self.library.stable)), "asked": len(self.asked)}

@@ -1,0 +1,60 @@
+"""What strangers write, made fit to be stored and shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import nh3
+from pydantic import BeforeValidator
+
+MAX_HTML = 100_000
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_BLOCKS = {"blockquote", "dd", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "table", "tbody", "td", "th", "thead", "tr", "ul"}
+_WORDS = {"a", "b", "br", "code", "del", "em", "i", "s", "strong", "sub", "sup", "u"}
+
+
+def clean_text(value: object, limit: int) -> str:
+    """`value` as one storable text of at most `limit` characters; what is no text and no number is ""."""
+    if not isinstance(value, (str, int, float)):
+        return ""
+    # PostgreSQL stores no NUL, and no database stores half a surrogate pair.
+    return _UNSTORABLE.sub("", str(value)).strip()[:limit]
+
+
+def clean_html(value: object) -> str:
+    """HTML with only harmless tags left: no script, no style, no image, no link except to http and https."""
+    return nh3.clean(
+        clean_text(value, MAX_HTML),
+        tags=_BLOCKS | _WORDS,
+        attributes={"a": {"href", "title"}},
+        url_schemes={"http", "https"},
+        link_rel="noopener noreferrer nofollow",
+    )
+
+
+def clean_url(value: object) -> str:
+    """An http or https address of at most 500 characters, or ""; anything else could run a script when clicked."""
+    text = clean_text(value, 501)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return ""
+    return text if parts.scheme in {"http", "https"} and parts.hostname and len(text) <= 500 else ""
+
+
+def capped(limit: int) -> BeforeValidator:
+    """Make a pydantic text take any scalar or null, cleaned and cut at `limit` characters."""
+
+    def convert(value: object) -> str:
+        if isinstance(value, (dict, list)):
+            raise ValueError(f"expected a text, got a {type(value).__name__}")  # noqa: TRY004 (pydantic turns only a ValueError into an error of the field)
+        return clean_text(value, limit)
+
+    return BeforeValidator(convert)
+
+
+Url = Annotated[str, BeforeValidator(clean_url)]
+Html = Annotated[str, BeforeValidator(clean_html)]

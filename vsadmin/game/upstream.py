@@ -1,0 +1,199 @@
+"""The one client for both upstream services: it asks gently and trusts nothing that comes back.
+
+A call has one deadline for everything, attempts and waits included.  Bytes are counted after decompression,
+so a bomb stops at the cap.  Whatever goes wrong is an UpstreamError that says what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import stamina
+from django.utils.http import parse_http_date_safe
+from django.utils.timezone import now
+
+from vsadmin import __version__
+from vsadmin.game.conditional import NOTHING_KNOWN, Validators
+from vsadmin.game.exceptions import (
+    UpstreamError,
+    UpstreamNotJson,
+    UpstreamReadOnly,
+    UpstreamRedirected,
+    UpstreamStatus,
+    UpstreamTimeout,
+    UpstreamTooLarge,
+    UpstreamUnreachable,
+)
+
+MEGABYTE = 1_048_576
+FEED_BYTES = 2 * MEGABYTE
+MOD_LIST_BYTES = 32 * MEGABYTE
+MOD_BYTES = 4 * MEGABYTE
+
+AT_A_TIME = 4
+MAX_REDIRECTS = 3
+USER_AGENT = f"vsadmin/{__version__} (Vintage Story server administration; contact: the operator of the server at this address)"
+HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for what, in seconds."""
+
+    deadline: float = 45.0
+    connect: float = 5.0
+    read: float = 10.0
+    attempts: int = 3
+    first_wait: float = 0.5
+    longest_wait: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """JSON from upstream, or `data` None when nothing has changed since the validators that were sent."""
+
+    url: str
+    data: Any
+    validators: Validators
+
+    @property
+    def is_unchanged(self) -> bool:
+        return self.data is None
+
+
+@dataclass(slots=True)
+class Upstream:
+    """One upstream service; use it as an async context manager, for one job run."""
+
+    base_url: str
+    patience: Patience = field(default_factory=Patience)
+    _client: httpx2.AsyncClient = field(init=False)
+    _turns: asyncio.Semaphore = field(init=False)
+
+    async def __aenter__(self) -> Self:
+        timeout = httpx2.Timeout(self.patience.read, connect=self.patience.connect, pool=self.patience.deadline)
+        limits = httpx2.Limits(max_connections=AT_A_TIME, max_keepalive_connections=AT_A_TIME)
+        # trust_env=False: no proxy and no .netrc of the environment may redirect what we ask or add credentials.
+        self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, headers=HEADERS, trust_env=False, follow_redirects=False)
+        self._turns = asyncio.Semaphore(AT_A_TIME)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        await self._client.aclose()
+
+    def url(self, path: str) -> str:
+        return f"{self.base_url.rstrip('/')}/{path}"
+
+    async def get_json(self, path: str, max_bytes: int, known: Validators = NOTHING_KNOWN) -> Answer:
+        """The JSON at `path`; raises an UpstreamError."""
+        url = self.url(path)
+        async with self._turns:
+            return await self._with_retries(url, lambda: self._get(url, max_bytes, known))
+
+    async def _with_retries(self, url: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self.patience.deadline
+
+        def backoff(error: Exception) -> bool | float:
+            if not isinstance(error, UpstreamError) or not error.may_pass:
+                return False
+            wait = error.retry_after_seconds
+            # A wait beyond the deadline would end in the deadline: say now what is wrong instead.
+            return wait if wait is not None and wait < ends_at - loop.time() else wait is None
+
+        caller = stamina.AsyncRetryingCaller(
+            attempts=self.patience.attempts,
+            timeout=self.patience.deadline,
+            wait_initial=self.patience.first_wait,
+            wait_max=self.patience.longest_wait,
+            wait_jitter=self.patience.first_wait,
+        )
+        try:
+            async with asyncio.timeout_at(ends_at):
+                return await caller(backoff, attempt)
+        except TimeoutError:
+            raise UpstreamTimeout(url, f"gave no complete answer within {self.patience.deadline:g} s") from None
+
+    async def _get(self, url: str, max_bytes: int, known: Validators) -> Answer:
+        for _ in range(MAX_REDIRECTS + 1):
+            target = await self._get_once(url, max_bytes, known)
+            if isinstance(target, Answer):
+                return target
+            url = target
+        raise UpstreamRedirected(url, f"more than {MAX_REDIRECTS} redirects")
+
+    async def _get_once(self, url: str, max_bytes: int, known: Validators) -> Answer | str:
+        """The answer, or the address that it redirects to."""
+        try:
+            async with self._client.stream("GET", url, headers=known.request_headers) as response:
+                if response.has_redirect_location:
+                    return self._redirect(response)
+                if response.status_code == httpx2.codes.NOT_MODIFIED and known.request_headers:
+                    return Answer(url, None, known)
+                if response.status_code != httpx2.codes.OK:
+                    raise _bad_status(url, response)
+                body = await _read(url, response, max_bytes)
+                validators = Validators.of(response.headers)
+        except httpx2.TimeoutException as error:
+            raise UpstreamTimeout(url, f"nothing came for too long ({type(error).__name__})") from error
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            raise UpstreamUnreachable(url, f"no connection, or a broken one ({type(error).__name__}: {error})") from error
+        # Parsing 32 MB takes a while, and other jobs share this loop.
+        return Answer(url, await asyncio.to_thread(parse_json, url, body), validators)
+
+    def _redirect(self, response: httpx2.Response) -> str:
+        try:
+            target = response.url.join(response.headers["location"])
+        except httpx2.InvalidURL as error:
+            raise UpstreamRedirected(str(response.url), "redirects to something that is no address") from error
+        home = httpx2.URL(self.base_url)
+        if (target.scheme, target.host, target.port) != (home.scheme, home.host, home.port):
+            raise UpstreamRedirected(str(response.url), f"redirects to another host ({target.host[:100]}); if that is right, configure that address")
+        return str(target)
+
+
+def _bad_status(url: str, response: httpx2.Response) -> UpstreamStatus:
+    kind = UpstreamReadOnly if response.status_code == httpx2.codes.SERVICE_UNAVAILABLE else UpstreamStatus
+    return kind(url, response.status_code, retry_after_seconds(response.headers.get("retry-after", "")))
+
+
+def retry_after_seconds(header: str) -> float | None:
+    """The seconds that a Retry-After header asks for, as a number or a date; None when it asks for nothing."""
+    if header.isascii() and header.isdecimal():
+        return float(header[:9])
+    moment = parse_http_date_safe(header)
+    return None if moment is None else max(0.0, moment - now().timestamp())
+
+
+async def _read(url: str, response: httpx2.Response, max_bytes: int) -> bytes:
+    """The whole body; no chunk size, so that each chunk is counted as it comes."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > max_bytes:
+            raise UpstreamTooLarge(url, f"sent more than {max_bytes:,} bytes; expected less")
+    return bytes(body)
+
+
+def parse_json(url: str, body: bytes) -> Any:
+    """The value in `body`; raises UpstreamNotJson, which says what the body looks like instead."""
+    start = body.lstrip()[:1]
+    if not start:
+        raise UpstreamNotJson(url, "answered nothing; expected JSON")
+    if start == b"<":
+        raise UpstreamNotJson(url, "answered HTML; expected JSON")
+    try:
+        data = json.loads(body)
+    except RecursionError:
+        raise UpstreamNotJson(url, "answered JSON that is nested too deeply") from None
+    except ValueError as error:  # also bytes that are no UTF-8, and numbers of thousands of digits
+        raise UpstreamNotJson(url, f"answered no complete JSON ({error})"[:300]) from None
+    if data is None:
+        raise UpstreamNotJson(url, "answered null; expected data")
+    return data

@@ -1,0 +1,75 @@
+"""Ask both channels for their versions, each on its own, and keep what they say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.utils.timezone import now
+
+from vsadmin.game.exceptions import NothingWorked, UpstreamError, UpstreamUnexpected
+from vsadmin.game.feed import FeedVersion, parse_feed
+from vsadmin.game.models import Channel, FeedState, GameVersion, VersionEvent
+from vsadmin.game.progress import report
+from vsadmin.game.refusals import Refusals
+from vsadmin.game.upstream import FEED_BYTES, Answer, Upstream
+
+log = structlog.get_logger()
+
+
+async def check_versions(upstream: Upstream) -> dict[str, Any]:
+    """Refresh the tables of both channels; raises NothingWorked when neither answered."""
+    results: dict[str, Any] = {}
+    failures: dict[str, str] = {}
+    for done, channel in enumerate(Channel.values):
+        report(done, len(Channel.values), channel)
+        try:
+            results[channel] = await _check_channel(upstream, channel)
+        except UpstreamError as error:
+            failures[channel] = str(error)
+            log.warning("versions_channel_failed", channel=channel, error=str(error))
+            await sync_to_async(_fail)(channel, error)
+    if not results:
+        raise NothingWorked(failures)
+    return results | {"warnings": [f"{channel}: {why}; its last good data stays" for channel, why in failures.items()]}
+
+
+async def _check_channel(upstream: Upstream, channel: str) -> dict[str, Any]:
+    state = await sync_to_async(FeedState.objects.of)(channel)
+    path = f"{channel}.json"
+    answer = await upstream.get_json(path, FEED_BYTES, state.validators_for(upstream.url(path)))
+    if answer.is_unchanged:
+        await sync_to_async(state.confirm)(now())
+        return await sync_to_async(_summary)(channel, [], state.refused)
+    refusals = Refusals()
+    versions = parse_feed(answer.url, answer.data, refusals)
+    refusals.report(channel)
+    return await sync_to_async(_keep)(channel, upstream.url(path), answer, versions, refusals)
+
+
+def _keep(channel: str, url: str, answer: Answer, versions: list[FeedVersion], refusals: Refusals) -> dict[str, Any]:
+    if not versions and channel == Channel.STABLE:
+        raise UpstreamUnexpected(url, "offers no version at all; a stable channel is never empty")
+    moment = now()
+    events = GameVersion.objects.learn(channel, versions, moment)
+    FeedState.objects.of(channel).succeed(moment, url, answer.validators, refusals.count)
+    for event in events:
+        log.info("game_version_appeared", version=event.version, channel=channel)
+    if versions and any(version.is_flagged for version in versions) and not versions[0].is_flagged:
+        log.info("latest_flag_lags", channel=channel, highest=versions[0].text)
+    return _summary(channel, events, refusals.count)
+
+
+def _summary(channel: str, events: list[VersionEvent], refused: int) -> dict[str, Any]:
+    latest = GameVersion.objects.latest_in(channel)
+    return {
+        "versions": GameVersion.objects.current().in_channel(channel).count(),
+        "latest": latest.version if latest else None,
+        "new": [event.version for event in events],
+        "refused": refused,
+    }
+
+
+def _fail(channel: str, error: UpstreamError) -> None:
+    FeedState.objects.of(channel).fail(now(), error)
