@@ -1,0 +1,7 @@
+"""The site with one page more, which fails."""
+
+from __future__ import annotations
+
+from vsadmin.settings import *  # noqa: F403
+
+ROOT_URLCONF = "tests.broken_urls"

@@ -1,0 +1,91 @@
+"""A PostgreSQL of a test's own, for what nobody may do to a shared one: restart it, kill it, fill its disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+from tests.processes import free_port
+from tests.waiting import wait_until
+
+
+def find_binaries() -> Path | None:
+    """The folder of PostgreSQL's server programs, Debian's included; None when there is none."""
+    found = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), reverse=True)]
+    return next((Path(path).parent for path in found if path), None)
+
+
+class Cluster:
+    """`initdb` in a folder under /tmp, on a port of its own, trusting everybody on the loopback.
+
+    The server dies with the process that started it.
+    """
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._folder = Path(tempfile.mkdtemp(prefix="vsadmin-cluster-", dir="/tmp"))
+        self._folder.chmod(0o711)
+        self._data = self._folder / "data"
+        self.port = free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        if os.geteuid() == 0:
+            shutil.chown(self._folder, "postgres", "postgres")
+        command = [*self._as_postgres(), str(binaries / "initdb"), "--pgdata", str(self._data), "--username", "tests", "--auth", "trust", "--no-sync"]
+        subprocess.run(command, check=True, capture_output=True, cwd="/tmp", env=self._env())
+
+    @staticmethod
+    def _as_postgres() -> list[str]:
+        """PostgreSQL refuses to run as root."""
+        if os.geteuid() != 0:
+            return []
+        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig=KILL"]
+
+    @staticmethod
+    def _env() -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+    def url(self, database: str) -> str:
+        return f"postgres://tests@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        settings = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", f"port={self.port}", "max_connections=200", "shared_buffers=64MB"]
+        options = [part for setting in settings for part in ("-c", setting)]
+        with (self._folder / "log").open("ab") as log:
+            command = [*self._as_postgres(), str(self._binaries / "postgres"), "-D", str(self._data), *options]
+            self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/tmp", env=self._env())
+        wait_until(self._answers, 30, "PostgreSQL did not start")
+
+    def stop(self, sig: signal.Signals = signal.SIGQUIT) -> None:
+        """SIGQUIT is `pg_ctl stop -m immediate`: no goodbye to clients, recovery at the next start."""
+        if self._server is not None:
+            self._server.send_signal(sig)
+            self._server.wait(30)
+            self._server = None
+
+    def execute(self, *statements: str, database: str = "postgres") -> Sequence[tuple[object, ...]]:
+        """Run statements outside of any transaction; the rows of the last."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.cursor()
+            for statement in statements:
+                cursor.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def remove(self) -> None:
+        with suppress(ProcessLookupError):
+            self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True

@@ -1,0 +1,70 @@
+"""What the tests of the engine share: job functions, definitions at a fixed time, and one scheduler's claims by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jobs.lanes import LOOP, PROCESSES, THREADS, Room
+from jobs.models import Author, JobDefinition, JobRun, Status
+from jobs.reconcile import reconcile
+from jobs.runner import Run
+from jobs.statements import FinishedRun, for_connection
+from jobs.store import Claim, JobStore
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+STAFF = Author(name="ada", source="admin")
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def define(job_id: str, created_at: datetime = START, **fields: Any) -> JobDefinition:
+    """A stored definition, a minute's interval unless `fields` say otherwise, made at `created_at`."""
+    values = {"function": "tests_nothing", "trigger": "interval", "interval_seconds": 60} | fields
+    definition = JobDefinition(id=job_id, created_at=created_at, **values)
+    definition.save()
+    return definition
+
+
+def rooms(now: datetime, at_once: int = 1000, soon: int = 0, judged_at: datetime | None = None) -> dict[str, Room]:
+    return {lane: Room(at_once, soon, judged_at or now) for lane in (THREADS, LOOP, PROCESSES)}
+
+
+@dataclass
+class Hand:
+    """One scheduler without its loop: every step happens when it is asked for, at the time that it is given."""
+
+    instance: str = "one"
+    store: JobStore = field(default_factory=JobStore)
+
+    def reconcile(self, now: datetime) -> int:
+        return reconcile(self.store, self.instance, now)
+
+    def claim(self, now: datetime, limit: int = 1000, **room: Any) -> Claim:
+        return self.store.claim(now, self.instance, rooms(now, **room), limit)
+
+    def claim_requested(self, now: datetime, limit: int = 1000, **room: Any) -> Claim:
+        return self.store.claim_requested(now, self.instance, rooms(now, **room), limit)
+
+    def tick(self, now: datetime) -> list[Run]:
+        """Reconcile and claim; the runs that start."""
+        self.reconcile(now)
+        return self.claim(now).start + self.claim_requested(now).start
+
+    def finish(self, runs: Sequence[Run], now: datetime, status: Status = Status.SUCCEEDED) -> set[int]:
+        return for_connection().finish_runs([outcome(run.id, now, status=status.value) for run in runs], self.instance)
+
+
+def outcome(run_id: int, now: datetime, **fields: Any) -> FinishedRun:
+    values: dict[str, Any] = {"status": "succeeded", "started_at": now, "finished_at": now, "duration_seconds": 0.5} | fields
+    return FinishedRun(id=run_id, **values)
+
+
+def answers(job_id: str) -> list[tuple[datetime, str, int]]:
+    """(slot, status, slots) of every first attempt for a slot of the job, oldest first."""
+    rows = JobRun.objects.filter(job=job_id, cause="schedule", attempt=1).order_by("scheduled_for")
+    return list(rows.values_list("scheduled_for", "status", "slots"))

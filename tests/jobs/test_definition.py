@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, connection, connections, transaction
+
+from jobs.exceptions import JobArchived, JobExists, JobNotFound, RevisionMismatch
+from jobs.models import CODE, FOREVER, JobDefinition
+from jobs.registry import job, unregister
+from tests.jobs.engine import STAFF, START, define, seconds
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def scheduled_function() -> Iterator[str]:
+    job("tests_scheduled", interval=timedelta(hours=1), title="Scheduled")(lambda limit=1: None)
+    yield "tests_scheduled"
+    unregister("tests_scheduled")
+
+
+def stored(job_id: str = "a") -> JobDefinition:
+    return JobDefinition.objects.get(pk=job_id)
+
+
+BAD = [
+    ("interval_seconds", -1, "greater than or equal to 0"),
+    ("interval_seconds", 1.5, "1.5 is no whole number"),
+    ("interval_seconds", 10**13, "less than or equal to 31622400"),
+    ("interval_seconds", 31_622_401, "less than or equal to 31622400"),
+    ("interval_seconds", "soon", "must be an integer"),
+    ("interval_seconds", True, "is no whole number"),
+    ("cron", "61 * * * *", "the minute field cannot be 61"),
+    ("cron", "0 0 31 2 *", "on dates that exist"),
+    ("cron", "0 0 1--100000000 * *", "the day-of-month field cannot be"),
+    ("cron", "", "expected five fields"),
+    ("timezone", "Mars/Olympus", "is no known time zone"),
+    ("kwargs", {"speed": 1}, "unexpected keyword argument 'speed'; tests_nothing takes (limit: 'int' = 1)"),
+    ("kwargs", [1], "Expected an object of names and values"),
+    ("function", "gone_away", "is not a valid choice"),
+    ("max_instances", 0, "greater than or equal to 1"),
+    ("timeout_seconds", 0, "greater than or equal to 1"),
+    ("misfire_grace_seconds", -1, "greater than or equal to 0"),
+    ("jitter_seconds", 60, "The jitter must be shorter than the interval"),
+    ("ends_at", START, "The end must be later than the start"),
+    ("run_at", None, "A job that runs once needs a time"),
+    ("colour", "red", "There is no such field"),
+    ("revision", 7, "This field cannot be changed"),
+    ("id", "b", "This field cannot be changed"),
+]
+
+
+# What has to be set as well before the field matters.
+TOGETHER: dict[str, dict[str, Any]] = {"cron": {"trigger": "cron"}, "ends_at": {"starts_at": START}, "run_at": {"trigger": "once"}}
+
+
+@pytest.mark.parametrize(("field", "value", "words"), BAD)
+def test_bad_input_is_refused_at_its_field_and_nothing_is_stored(field: str, value: Any, words: str) -> None:
+    definition = define("a")
+    before = JobDefinition.objects.values().get()
+    with pytest.raises(ValidationError) as refused:
+        definition.edit(STAFF, **{"title": "never stored", field: value} | TOGETHER.get(field, {}))
+    assert words in " ".join(refused.value.message_dict[field])
+    assert JobDefinition.objects.values().get() == before
+    assert definition.history.count() == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [case[:2] for case in BAD if case[0] not in {"colour", "revision", "id"}])
+def test_bad_input_makes_no_definition(field: str, value: Any) -> None:
+    fields: dict[str, Any] = {"id": "new", "function": "tests_nothing", "trigger": "interval", "interval_seconds": 60}
+    fields |= TOGETHER.get(field, {})
+    with pytest.raises(ValidationError) as refused:
+        JobDefinition.objects.add(STAFF, **fields | {field: value})
+    assert field in refused.value.message_dict
+    assert not JobDefinition.objects.exists()
+
+
+@pytest.mark.parametrize("job_id", ["", "with space", "ümlaut", "a/b", "x" * 101])
+def test_an_id_is_a_slug(job_id: str) -> None:
+    with pytest.raises(ValidationError, match="id"):
+        JobDefinition.objects.add(STAFF, id=job_id, function="tests_nothing")
+
+
+def test_an_id_is_taken_once_even_by_an_archived_job() -> None:
+    define("a").archive(STAFF)
+    with pytest.raises(JobExists, match="it is archived: restore it, or choose another id"):
+        JobDefinition.objects.add(STAFF, id="a", function="tests_nothing")
+
+
+def test_an_edit_makes_the_next_revision_and_returns_the_new_row() -> None:
+    definition = define("a")
+    edited = definition.edit(STAFF, interval_seconds=5)
+    assert (edited.revision, edited.interval_seconds, stored().revision, stored().interval_seconds) == (2, 5, 2, 5)
+
+
+def test_an_edit_of_another_revision_is_refused_with_both_numbers() -> None:
+    definition = define("a")
+    definition.edit(STAFF, expected_revision=1, interval_seconds=5)
+    with pytest.raises(RevisionMismatch, match="job 'a' is at revision 2, not 1: somebody changed it meanwhile"):
+        definition.edit(STAFF, expected_revision=1, interval_seconds=6)
+    assert stored().interval_seconds == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_edit_the_same_revision_at_once_one_is_told() -> None:
+    define("a")
+    barrier, outcomes = threading.Barrier(2), list[str]()
+
+    def edit(interval: int) -> None:
+        definition = stored()
+        barrier.wait(10)
+        try:
+            definition.edit(STAFF, expected_revision=1, interval_seconds=interval)
+            outcomes.append("stored")
+        except RevisionMismatch:
+            outcomes.append("refused")
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=edit, args=[interval]) for interval in (5, 6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(outcomes) == ["refused", "stored"]
+    assert stored().revision == 2
+
+
+def test_only_a_change_of_the_schedule_moves_where_it_starts_from() -> None:
+    definition = define("a")
+    assert definition.edit(STAFF, title="x", misfire_grace_seconds=None, max_retries=3).scheduled_from == START
+    moved = definition.edit(STAFF, interval_seconds=61)
+    assert moved.scheduled_from == moved.updated_at
+
+
+def test_a_pause_lasts_until_its_time_or_until_somebody_resumes_the_job() -> None:
+    definition = define("a")
+    paused = definition.pause(STAFF, until=START + seconds(60), reason="maintenance")
+    assert (paused.paused_until, paused.pause_reason) == (START + seconds(60), "maintenance")
+    assert paused.is_paused(START + seconds(59))
+    assert not paused.is_paused(START + seconds(60))
+    assert definition.pause(STAFF).paused_until == FOREVER
+    resumed = definition.resume(STAFF)
+    assert (resumed.paused_until, resumed.pause_reason) == (None, "")
+
+
+def test_an_archived_job_keeps_its_row_cannot_run_and_can_be_restored() -> None:
+    definition = define("a")
+    archived = definition.archive(STAFF)
+    assert not archived.is_registered
+    assert not JobDefinition.objects.current().exists()
+    with pytest.raises(JobArchived, match="job 'a' is archived; restore it first"):
+        archived.request_run(STAFF)
+    assert archived.archive(STAFF).archived_at == archived.archived_at
+    assert definition.restore(STAFF).is_registered
+
+
+def test_a_job_that_is_not_there_is_not_found() -> None:
+    with pytest.raises(JobNotFound, match="no job has the id 'nowhere'"):
+        JobDefinition.objects.find("nowhere")
+
+
+# -- the code's defaults ------------------------------------------------------------------------------------
+
+
+def test_the_code_makes_its_definitions_once(scheduled_function: str) -> None:
+    made = JobDefinition.objects.register_defaults()
+    definition = stored(scheduled_function)
+    assert scheduled_function in [row.pk for row in made]
+    assert (definition.origin, definition.interval_seconds, definition.title, definition.overridden) == ("code", 3600, "Scheduled", [])
+    assert JobDefinition.objects.register_defaults() == []
+    assert stored(scheduled_function).revision == definition.revision
+
+
+def test_staff_win_over_the_code_field_by_field(scheduled_function: str) -> None:
+    JobDefinition.objects.register_defaults()
+    edited = stored(scheduled_function).edit(STAFF, interval_seconds=60)
+    assert edited.overridden == ["interval_seconds"]
+    edited.follow_code({"interval_seconds": 7200, "title": "A better title"})
+    assert (stored(scheduled_function).interval_seconds, stored(scheduled_function).title) == (60, "A better title")
+
+
+def test_a_field_can_be_given_back_to_the_code(scheduled_function: str) -> None:
+    JobDefinition.objects.register_defaults()
+    stored(scheduled_function).edit(STAFF, interval_seconds=60, title="Mine")
+    reset = stored(scheduled_function).reset_to_default("interval_seconds", STAFF)
+    assert (reset.interval_seconds, reset.title, reset.overridden) == (3600, "Mine", ["title"])
+    with pytest.raises(ValidationError, match="The code gives no default for this field"):
+        reset.reset_to_default("kwargs", STAFF)
+
+
+def test_setting_a_field_to_what_the_code_says_overrides_nothing(scheduled_function: str) -> None:
+    JobDefinition.objects.register_defaults()
+    assert stored(scheduled_function).edit(STAFF, interval_seconds=3600).overridden == []
+
+
+def test_a_definition_that_staff_made_follows_no_code(scheduled_function: str) -> None:
+    made = JobDefinition.objects.add(STAFF, id=scheduled_function, function=scheduled_function, interval_seconds=60)
+    JobDefinition.objects.register_defaults()
+    assert (made.origin, stored(scheduled_function).interval_seconds) == ("staff", 60)
+
+
+def test_a_function_that_is_gone_leaves_its_definition_with_a_problem(scheduled_function: str) -> None:
+    JobDefinition.objects.register_defaults()
+    unregister(scheduled_function)
+    JobDefinition.objects.register_defaults()
+    assert "no job function is registered as 'tests_scheduled'" in (stored(scheduled_function).problem or "")
+
+
+# -- the database itself --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "interval_seconds = -1",
+        "interval_seconds = 31622401",
+        "\"trigger\" = 'sometimes'",
+        "\"trigger\" = 'cron', cron = ''",
+        "\"trigger\" = 'once', run_at = NULL",
+        "starts_at = '2030-01-02 00:00:00', ends_at = '2030-01-01 00:00:00'",
+        "max_instances = 0",
+        "misfire_grace_seconds = -5",
+        "title = NULL",
+    ],
+)
+def test_the_database_refuses_a_definition_that_makes_no_sense(change: str) -> None:
+    define("a")
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE jobs_jobdefinition SET {change} WHERE id = 'a'")
+
+
+def test_code_is_an_author_like_others() -> None:
+    definition = define("a").edit(CODE, title="x", reason="because")
+    assert definition.history.get(revision=2).source == "code"

@@ -1,0 +1,56 @@
+"""Pruning keeps what each definition wants to keep."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.models import JobRun, Status
+from jobs.prune import SLICE, prune
+from tests.jobs.engine import START, define, seconds
+
+pytestmark = pytest.mark.django_db
+
+
+def make_runs(job_id: str, count: int, status: Status = Status.SUCCEEDED) -> None:
+    finished = None if status in {Status.QUEUED, Status.RUNNING} else START
+    JobRun.objects.bulk_create(JobRun(job_id=job_id, scheduled_for=START + seconds(number), status=status, finished_at=finished, instance="") for number in range(count))
+
+
+def kept(job_id: str) -> list[int]:
+    slots = JobRun.objects.filter(job=job_id).order_by("scheduled_for").values_list("scheduled_for", flat=True)
+    return [int((slot - START).total_seconds()) for slot in slots]
+
+
+def test_the_newest_runs_are_kept() -> None:
+    define("counted", keep_runs=3, keep_days=None)
+    make_runs("counted", 10)
+    assert prune(START + seconds(20)) == {"counted": 7}
+    assert kept("counted") == [7, 8, 9]
+
+
+def test_runs_go_with_their_age() -> None:
+    define("aged", keep_runs=None, keep_days=1)
+    make_runs("aged", 10)
+    assert prune(START + timedelta(days=1) + seconds(4)) == {"aged": 5}
+    assert kept("aged") == [5, 6, 7, 8, 9]
+
+
+def test_empty_limits_keep_everything() -> None:
+    define("hoarded", keep_runs=None, keep_days=None)
+    make_runs("hoarded", 10)
+    assert prune(START + timedelta(days=4000)) == {}
+
+
+def test_a_run_that_has_not_ended_is_never_pruned() -> None:
+    define("going", keep_runs=0, keep_days=0)
+    make_runs("going", 2, Status.QUEUED)
+    assert prune(START + timedelta(days=400)) == {}
+    assert len(kept("going")) == 2
+
+
+def test_more_than_one_slice_goes_in_one_call() -> None:
+    define("many", keep_runs=0, keep_days=None)
+    make_runs("many", 2 * SLICE + 1)
+    assert prune(START + timedelta(days=1)) == {"many": 2 * SLICE + 1}

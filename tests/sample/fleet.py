@@ -1,0 +1,145 @@
+"""Schedulers that know the sample functions, and everything that a test asks about them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from datetime import datetime
+from typing import Any
+
+import psutil
+from django.db import connection
+from django.utils.timezone import now
+
+from jobs.models import JobDefinition, JobRun, SchedulerInstance
+from tests.processes import Site
+from tests.sample.ledger import VARIABLE, Entry, read
+from tests.waiting import wait_until
+
+ENDED = ("succeeded", "failed", "timed_out", "cancelled", "abandoned", "missed", "skipped")
+
+
+class Fleet:
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.path = site.folder / "ledger"
+        site.env |= {"DJANGO_SETTINGS_MODULE": "tests.sample.settings", VARIABLE: str(self.path)}
+
+    # -- processes ----------------------------------------------------------------------------------
+
+    def start(self, *args: str, wait: bool = True, **env: str) -> subprocess.Popen[bytes]:
+        return self.site.start_scheduler(*args, wait=wait, **env)
+
+    def start_many(self, count: int, *args: str, **env: str) -> list[subprocess.Popen[bytes]]:
+        """Start several at the same moment, and come back when each has completed a tick."""
+        processes = [self.start(*args, wait=False, **env) for _ in range(count)]
+        for process in processes:
+            self.wait_for_tick(process)
+        return processes
+
+    def wait_for_tick(self, process: subprocess.Popen[bytes], timeout: float = 40) -> None:
+        wait_until(
+            lambda: SchedulerInstance.objects.filter(pid=process.pid, last_tick_at__isnull=False).exists(),
+            timeout,
+            f"scheduler {process.pid} never ticked",
+        )
+
+    def wait_for_heartbeats(self, process: subprocess.Popen[bytes], count: int) -> None:
+        """Come back when the scheduler's heartbeat has moved `count` times."""
+        for _ in range(count):
+            seen = self.instance(process).heartbeat_at
+            wait_until(lambda seen=seen: self.instance(process).heartbeat_at > seen, 10, f"the heart of {process.pid} stopped")  # type: ignore[misc]  # a default binds the loop's value
+
+    def kill(self, process: subprocess.Popen[bytes]) -> float:
+        """SIGKILL; the wall clock's time at which the process was gone."""
+        self.site.stop(process, signal.SIGKILL)
+        return time.time()
+
+    def instance(self, process: subprocess.Popen[bytes]) -> SchedulerInstance:
+        return SchedulerInstance.objects.get(pid=process.pid)
+
+    @staticmethod
+    def reconnect() -> None:
+        """Forget this process's own connection, which an outage has broken."""
+        connection.close()
+
+    @property
+    def database_file(self) -> str:
+        """Where the SQLite database is."""
+        return str(connection.settings_dict["NAME"])
+
+    def seconds_since_tick(self, process: subprocess.Popen[bytes]) -> float:
+        """The age of the last tick that the scheduler has reported; it reports every 2 s."""
+        last = self.instance(process).last_tick_at
+        return seconds_between(last, now()) if last else 0.0
+
+    # -- jobs and runs ------------------------------------------------------------------------------
+
+    @staticmethod
+    def job(job_id: str, function: str = "sample_work", seconds: int = 1, **fields: Any) -> JobDefinition:
+        """A definition as a fixture or a shell would make it; `seconds` 0 with another trigger is left alone."""
+        return JobDefinition.objects.create(id=job_id, function=function, **{"trigger": "interval", "interval_seconds": seconds} | fields)
+
+    @staticmethod
+    def runs(job_id: str, *statuses: str) -> list[JobRun]:
+        """The job's runs, oldest first; with `statuses` only those."""
+        rows = JobRun.objects.filter(job=job_id).order_by("scheduled_for", "attempt")
+        return list(rows.filter(status__in=statuses) if statuses else rows)
+
+    def wait_for_runs(self, job_id: str, count: int, *statuses: str, timeout: float = 15) -> list[JobRun]:
+        """At least `count` runs of the job, ended ones unless `statuses` says otherwise."""
+        return wait_until(
+            lambda: rows if len(rows := self.runs(job_id, *(statuses or ENDED))) >= count else None,
+            timeout,
+            f"{job_id} never had {count} runs {statuses or 'that ended'}",
+        )
+
+    @staticmethod
+    def wait_for_end(run: JobRun, timeout: float = 15) -> JobRun:
+        return wait_until(lambda: JobRun.objects.filter(pk=run.pk, status__in=ENDED).first(), timeout, f"run {run.pk} of {run.job_id} never ended")
+
+    @staticmethod
+    def wait_for_applied(definition: JobDefinition, timeout: float = 10) -> JobDefinition:
+        """The definition, once a scheduler has applied the revision that it has in the database."""
+
+        def applied() -> JobDefinition | None:
+            row = JobDefinition.objects.get(pk=definition.pk)
+            return row if row.applied_revision == row.revision else None
+
+        return wait_until(applied, timeout, f"{definition.pk} was never applied")
+
+    # -- the ledger ---------------------------------------------------------------------------------
+
+    def ledger(self, event: str | None = None, job: str | None = None) -> list[Entry]:
+        return read(self.path, event, job)
+
+    def wait_for_ledger(self, event: str, job: str, count: int = 1, timeout: float = 15) -> list[Entry]:
+        return wait_until(
+            lambda: entries if len(entries := self.ledger(event, job)) >= count else None,
+            timeout,
+            f"{job} never said {event!r} {count} times",
+        )
+
+
+def pause_for(seconds: float) -> None:
+    """Let the processes go on for a while: the test observes time itself here, not an event in it."""
+    until = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= until, seconds + 5)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """The pids of all processes below this one."""
+    return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+
+
+def seconds_between(earlier: datetime, later: datetime) -> float:
+    return (later - earlier).total_seconds()

@@ -1,0 +1,139 @@
+"""`./dev`: the real tool, started as a person starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from tests.processes import NO_JOBS, REPOSITORY, free_port
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.once
+
+PASSWORD = re.compile(r"user admin, password (\S+)$", re.MULTILINE)
+
+
+class Up:
+    """`./dev up` on a database of its own, with what it prints in files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._out = folder / "stdout"
+        self._err = folder / "stderr"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("VS_", "DJANGO_"))}
+        environment = kept | NO_JOBS | {"VS_DATABASE_URL": f"sqlite:///{folder}/up.sqlite3"}
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            command = [sys.executable, "dev", "up", "--port", str(self.port)]
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
+        self.family: list[psutil.Process] = []
+
+    @property
+    def printed(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def said(self) -> str:
+        return self._err.read_text()
+
+    def wait_until_it_runs(self) -> None:
+        wait_until(lambda: "Ctrl-C" in self.printed or self.process.poll() is not None, timeout=60, message="./dev up never said where it is")
+        assert self.process.poll() is None, self.said
+        self.family = psutil.Process(self.process.pid).children(recursive=True)
+
+    def child(self, words: str) -> psutil.Process:
+        return next(process for process in self.family if words in " ".join(process.cmdline()))
+
+    def survivors(self) -> list[psutil.Process]:
+        return [process for process in self.family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+    def close(self) -> None:
+        for process in [*self.survivors(), psutil.Process(self.process.pid)] if self.process.poll() is None else self.survivors():
+            process.kill()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    running = Up(tmp_path)
+    yield running
+    running.close()
+
+
+def dev(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "dev", *arguments], cwd=REPOSITORY, env=os.environ | variables, capture_output=True, text=True, check=False)
+
+
+def test_one_command_serves_a_site_that_the_printed_password_opens_and_a_signal_ends_all_of_it(up: Up) -> None:
+    up.wait_until_it_runs()
+    [password] = PASSWORD.findall(up.printed)
+    with httpx2.Client(base_url=f"http://127.0.0.1:{up.port}", trust_env=False, timeout=20) as browser:
+        browser.get("/admin/login/")
+        form = {"username": "admin", "password": password, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        assert browser.post("/admin/login/?next=/admin/", data=form).status_code == 302
+        assert browser.get("/admin/").status_code == 200
+    assert up.child("gunicorn").is_running()
+    assert up.child("runscheduler").is_running()
+    up.process.send_signal(signal.SIGTERM)
+    assert up.process.wait(35) == 0, up.said
+    assert up.survivors() == []
+
+
+def test_the_password_is_printed_only_by_the_first_start(up: Up, tmp_path: Path) -> None:
+    up.wait_until_it_runs()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(35) == 0
+    again = Up(tmp_path)
+    try:
+        again.wait_until_it_runs()
+        assert PASSWORD.findall(again.printed) == []
+        assert "./dev manage [--demo] changepassword admin" in again.printed
+    finally:
+        again.close()
+
+
+def test_it_ends_with_an_error_when_the_scheduler_dies(up: Up) -> None:
+    up.wait_until_it_runs()
+    up.child("runscheduler").kill()
+    assert up.process.wait(35) == 1
+    assert "the scheduler has ended with -9" in up.said
+    assert up.survivors() == []
+
+
+def test_a_port_in_use_is_said_in_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = dev("up", "--port", str(port))
+    assert refused.returncode == 1
+    assert refused.stderr == f"dev: port {port} cannot be used (Address already in use); choose another one: ./dev up --port {port + 1}\n"
+
+
+def test_an_unknown_command_shows_the_known_ones() -> None:
+    refused = dev("upp")
+    assert refused.returncode == 2
+    assert "there is no command 'upp'" in refused.stderr
+    assert "./dev COMMAND" in refused.stderr
+
+
+def test_a_secret_is_long_enough_and_never_the_same() -> None:
+    first, second = dev("secret").stdout.strip(), dev("secret").stdout.strip()
+    assert len(first) >= 50
+    assert first != second
+
+
+def test_a_promised_postgresql_that_does_not_answer_is_an_error_and_no_reason_to_skip() -> None:
+    refused = dev("postgres", VS_TEST_POSTGRES_URL=f"postgres://nobody@127.0.0.1:{free_port()}/postgres")
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("dev: VS_TEST_POSTGRES_URL: ")

@@ -1,0 +1,40 @@
+"""The lock files agree with pyproject.toml, and with each other."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from devtools.environment import LOCKS, REPOSITORY, UV_LOCK
+from devtools.lock import FOREIGN, UV, problems, read_problems
+
+pytestmark = pytest.mark.once
+
+PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+RUNTIME = LOCKS["runtime"].read_text()
+DEV = LOCKS["dev"].read_text()
+
+
+def test_the_lock_files_hold_what_pyproject_asks_for() -> None:
+    assert read_problems() == []
+
+
+def test_uv_is_pinned_to_the_version_that_compiles_the_lock_files() -> None:
+    assert UV_LOCK.read_text().startswith(f"{UV} ")
+    assert not FOREIGN.search(UV_LOCK.read_text())
+
+
+@pytest.mark.parametrize(
+    ("runtime", "dev", "complaint"),
+    [
+        (RUNTIME.replace("cronsim==", "cronsim-next=="), DEV, "requirements.lock: cronsim>=2.6 is wanted, nothing is locked"),
+        (RUNTIME, DEV.replace("\npytest==", "\npytest==1."), "requirements-dev.lock: pytest>=8.3 is wanted, 1."),
+        (RUNTIME, DEV.replace("\ngunicorn==", "\ngunicorn==99."), "gunicorn: {'"),
+        (RUNTIME + "--index-url https://example.org/simple\n", DEV, "requirements.lock: names '--index-url'"),
+        (RUNTIME, DEV + "# from /home/somebody/wheels\n", "requirements-dev.lock: names '/home/'"),
+    ],
+)
+def test_each_disagreement_is_named(runtime: str, dev: str, complaint: str) -> None:
+    assert any(line.startswith(complaint) for line in problems(PROJECT, runtime, dev))

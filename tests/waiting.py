@@ -1,0 +1,23 @@
+"""The one place in the tests that sleeps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+POLL_SECONDS = 0.02
+
+
+def wait_until(condition: Callable[[], Value | None], timeout: float = 10.0, message: str = "") -> Value:
+    """The first truthy value of `condition()`, asked every 20 ms; AssertionError with `message` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{message or 'it never became true'} (waited {timeout:g} s, last answer {value!r})")
+        time.sleep(POLL_SECONDS)
