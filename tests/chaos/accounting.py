@@ -1,0 +1,54 @@
+"""The books: what the rows claim, recomputed from the definitions alone and compared with the outside ledger.
+
+Nothing of the engine is used here, so that a mistake in its arithmetic cannot excuse itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from jobs.models import JobDefinition, JobRun
+from tests.sample.ledger import Entry
+
+RAN = {"running", "succeeded", "failed", "timed_out", "cancelled", "abandoned"}
+
+
+def unexplained(definition: JobDefinition, rows: Sequence[JobRun], until: datetime) -> list[str]:
+    """Slots of an interval job, from its creation up to `until`, that no row or more than one row answers."""
+    interval = timedelta(seconds=definition.interval_seconds)
+    answers: Counter[int] = Counter()
+    complaints = []
+    for row in rows:
+        if row.cause != "schedule" or row.attempt != 1:
+            continue
+        last, rest = divmod(row.scheduled_for - definition.created_at, interval)
+        if rest:
+            complaints.append(f"{definition.pk}: run {row.pk} is for {row.scheduled_for}, which is no slot")
+        answers.update(range(last - row.slots + 1, last + 1))
+    expected = range(1, (until - definition.created_at) // interval + 1)
+    complaints += [f"{definition.pk}: slot {slot} has {answers[slot]} answers" for slot in expected if answers[slot] != 1]
+    return complaints + [f"{definition.pk}: slot {slot} was answered, but is none" for slot in answers if slot < 1]
+
+
+def executed_twice(entries: Iterable[Entry]) -> list[str]:
+    """What the ledger says was started more than once."""
+    counts = Counter(entry.key for entry in entries if entry.event == "start")
+    return [f"{job} {slot} attempt {attempt} was executed {count} times" for (job, slot, attempt), count in counts.items() if count > 1]
+
+
+def contradictions(rows: Iterable[JobRun], entries: Sequence[Entry]) -> list[str]:
+    """Where rows and ledger do not tell the same story."""
+    started = {entry.run for entry in entries if entry.event == "start"}
+    ended = {entry.run for entry in entries if entry.event == "end"}
+    by_id = {row.pk: row for row in rows}
+    complaints = [f"run {run} was executed and has no row" for run in started - by_id.keys()]
+    for row in by_id.values():
+        if row.status == "succeeded" and row.pk not in ended:
+            complaints.append(f"run {row.pk} of {row.job_id} succeeded, but never came to its end")
+        if row.status not in RAN and row.pk in started:
+            complaints.append(f"run {row.pk} of {row.job_id} was executed, but is {row.status}")
+        if row.status in {"queued", "running"}:
+            complaints.append(f"run {row.pk} of {row.job_id} is {row.status} for ever")
+    return complaints

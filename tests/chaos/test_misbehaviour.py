@@ -1,0 +1,168 @@
+"""Nothing that a job function does hurts the scheduler, and each run says what happened."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.models import Author, JobDefinition, JobRun
+from tests.sample.fleet import Fleet, alive, children_of, pause_for, seconds_between
+from tests.waiting import wait_until
+
+MIRA = Author(name="mira", source="admin")
+FOREVER = {"seconds": 3600}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job function, and what its run has to say afterwards."""
+
+    function: str
+    status: str
+    error: str = ""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    executor: str = "local"
+    timeout_seconds: int | None = None
+    """A time limit; a process needs some of it to start."""
+
+
+CASES = [
+    Case("sample_fail", "failed", "RuntimeError: it went wrong, as it should"),
+    Case("sample_fail", "failed", "RuntimeError: it went wrong, as it should", executor="process"),
+    Case("sample_exit", "failed", "SystemExit: enough"),
+    Case("sample_exit", "failed", "SystemExit: enough", executor="process"),
+    Case("sample_interrupt", "failed", "KeyboardInterrupt: "),
+    Case("sample_return_lock", "failed", "NotJSON: the result (lock) is not JSON"),
+    Case("sample_delete_itself", "failed", "ProtectedError"),
+    Case("sample_archive_itself", "succeeded"),
+    Case("sample_start_threads", "succeeded"),
+    Case("sample_start_threads", "succeeded", executor="process"),
+    Case("sample_spin", "succeeded", kwargs={"rounds": 20_000_000}),
+    Case("sample_work", "timed_out", "time limit of 1 s; it did not stop", kwargs=FOREVER, timeout_seconds=1),
+    Case("sample_work_async", "timed_out", "time limit of 1 s", kwargs=FOREVER, timeout_seconds=1),
+    Case("sample_die", "failed", "ended without an outcome, with exit code 3", executor="process"),
+    Case("sample_work", "timed_out", "time limit of 15 s", kwargs=FOREVER, executor="process", timeout_seconds=15),
+    Case("sample_work", "failed", "unexpected keyword argument 'minutes'", kwargs={"minutes": 1}),
+]
+
+
+def flood(megabytes: int) -> list[Case]:
+    return [
+        Case("sample_print", "succeeded", kwargs={"megabytes": megabytes}),
+        Case("sample_print", "succeeded", kwargs={"megabytes": megabytes}, executor="process"),
+        Case("sample_log", "succeeded", kwargs={"megabytes": megabytes}),
+        Case("sample_log", "succeeded", kwargs={"megabytes": megabytes}, executor="process"),
+    ]
+
+
+def complaints_about(case: Case, run: JobRun) -> list[str]:
+    name = f"{case.function} in {case.executor}"
+    found = []
+    if run.status != case.status or case.error not in run.error:
+        found.append(f"{name}: {run.status} {run.error!r}, expected {case.status} {case.error!r}")
+    if case.function == "sample_log" and not (len(run.log) < 65_536 + 200 and "the first line" in run.log and "the last line" in run.log and "characters cut" in run.log):
+        found.append(f"{name}: a log of {len(run.log)} characters")
+    return found
+
+
+@pytest.mark.parametrize("megabytes", [4, pytest.param(100, marks=pytest.mark.chaos)])
+def test_no_job_function_holds_the_scheduler_up_and_each_run_says_what_happened(fleet: Fleet, megabytes: int) -> None:
+    cases = CASES + flood(megabytes)
+    definitions = [
+        fleet.job(f"case_{number:02}", case.function, 0, trigger="manual", kwargs=case.kwargs, executor=case.executor, timeout_seconds=case.timeout_seconds)
+        for number, case in enumerate(cases)
+    ]
+    fleet.job("witness", "sample_work_async")
+    process = fleet.start(VS_SCHEDULER_THREADS="25")
+    fleet.wait_for_runs("witness", 1, "succeeded")
+    runs = [definition.request_run(MIRA) for definition in definitions]
+    ages = []
+    ended = set[int]()
+    while len(ended) < len(runs):
+        ages.append(fleet.seconds_since_tick(process))
+        ended |= set(JobRun.objects.filter(pk__in=[run.pk for run in runs]).finished().values_list("pk", flat=True))
+        pause_for(0.1)
+        assert len(ages) < 1200, [(run.job_id, run.status) for run in JobRun.objects.active()]
+    rows = [JobRun.objects.get(pk=run.pk) for run in runs]
+    assert [complaint for case, row in zip(cases, rows, strict=True) for complaint in complaints_about(case, row)] == []
+    # A heartbeat is written every 2 s, so this is a tick's age of 2 s at most.
+    assert max(ages) < 4
+    waits = [seconds_between(run.scheduled_for, run.queued_at) for run in fleet.runs("witness")]
+    assert max(waits) < 2, "a slot was claimed late, so some tick took long"
+    wait_until(lambda: fleet.instance(process).threads_stuck == 1, 5, "the thread that hangs is not reported")
+    assert JobDefinition.objects.get(pk=definitions[7].pk).archived_at
+
+
+def test_a_thread_that_hangs_is_replaced_so_that_even_a_single_one_goes_on(fleet: Fleet) -> None:
+    hanging = fleet.job("hanging", seconds=0, trigger="manual", kwargs=FOREVER, timeout_seconds=1)
+    process = fleet.start(VS_SCHEDULER_THREADS="1")
+    run = fleet.wait_for_end(hanging.request_run(MIRA))
+    assert run.status == "timed_out"
+    fleet.job("next")
+    fleet.wait_for_runs("next", 3, "succeeded")
+    wait_until(lambda: fleet.instance(process).threads_stuck == 1, 5, "the thread that hangs is not reported")
+
+
+def test_a_run_that_is_cancelled_by_its_row_ends_at_once_in_a_task_and_in_a_process(fleet: Fleet) -> None:
+    fleet.start()
+    for name, fields in {"task": {"function": "sample_work_async"}, "process": {"function": "sample_work", "executor": "process"}}.items():
+        run = fleet.job(name, seconds=0, trigger="manual", kwargs=FOREVER, **fields).request_run(MIRA)
+        fleet.wait_for_ledger("start", name, timeout=30)
+        asked = run.request_cancel("mira")
+        ended = fleet.wait_for_end(run)
+        assert (ended.status, ended.reason) == ("cancelled", "cancelled by mira")
+        assert asked.cancel_requested_at
+        assert ended.finished_at
+        assert seconds_between(asked.cancel_requested_at, ended.finished_at) < 1.5
+
+
+def test_a_process_that_does_not_hear_sigterm_is_killed_with_its_children(fleet: Fleet) -> None:
+    process = fleet.start()
+    run = fleet.job("deaf", "sample_deaf", 0, trigger="manual", executor="process").request_run(MIRA)
+    fleet.wait_for_ledger("start", "deaf", timeout=30)
+    children = children_of(process)
+    assert len(children) == 2
+    run.request_cancel("mira")
+    assert fleet.wait_for_end(run).status == "cancelled"
+    assert [child for child in children if alive(child)] == []
+
+
+def test_a_run_whose_process_cannot_be_started_fails_and_says_why(fleet: Fleet, tmp_path: Path) -> None:
+    """The interpreter that the scheduler was started with is gone, as after an upgrade of the machine."""
+    definition = fleet.job("process", seconds=0, trigger="manual", executor="process")
+    python = copy_of_environment(tmp_path / "venv")
+    process = fleet.site.start(str(python), "manage.py", "runscheduler", name="scheduler")
+    fleet.wait_for_tick(process)
+    python.unlink()
+    run = fleet.wait_for_end(definition.request_run(MIRA))
+    assert run.status == "failed"
+    assert "FileNotFoundError" in run.error
+    assert str(python) in run.error
+
+
+def copy_of_environment(folder: Path) -> Path:
+    """An interpreter of our environment under another path; returns that."""
+    own = Path(sys.prefix)
+    (folder / "bin").mkdir(parents=True)
+    (folder / "lib").symlink_to(own / "lib")
+    shutil.copy(own / "pyvenv.cfg", folder)
+    python = folder / "bin" / "python"
+    python.symlink_to(Path(sys.executable).resolve())
+    return python
+
+
+def test_an_async_function_that_blocks_its_loop_does_not_keep_the_others_from_running(fleet: Fleet) -> None:
+    fleet.job("others", "sample_work_async")
+    blocking = fleet.job("blocking", "sample_block_loop", 0, trigger="manual", kwargs=FOREVER, timeout_seconds=1)
+    process = fleet.start()
+    fleet.wait_for_runs("others", 1, "succeeded")
+    run = blocking.request_run(MIRA)
+    fleet.wait_for_ledger("start", "blocking")
+    assert fleet.wait_for_end(run, timeout=20).status == "timed_out"
+    fleet.wait_for_runs("others", len(fleet.runs("others", "succeeded")) + 3, "succeeded", timeout=20)
+    wait_until(lambda: fleet.instance(process).threads_stuck == 1, 5, "the loop that hangs is not reported")

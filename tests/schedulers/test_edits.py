@@ -1,0 +1,75 @@
+"""An edit, a request and a fixture reach schedulers in other processes at once, and without a restart."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+import pytest
+
+from jobs.models import Author, JobDefinition, JobRun
+from tests.sample.fleet import Fleet, pause_for, seconds_between
+
+MIRA = Author(name="mira", source="admin")
+
+
+@pytest.mark.alone
+def test_an_edit_is_applied_within_250_ms_by_a_scheduler_in_another_process(fleet: Fleet) -> None:
+    definition = fleet.job("hourly", seconds=3600)
+    fleet.start()
+    delays = []
+    for seconds in range(1800, 1811):
+        definition = fleet.wait_for_applied(definition.edit(MIRA, interval_seconds=seconds))
+        assert definition.applied_at
+        delays.append(seconds_between(definition.updated_at, definition.applied_at))
+    print("edit to applied:", [round(delay, 4) for delay in delays])  # noqa: T201 -- pytest shows it on failure
+    assert statistics.median(delays) < 0.25
+    assert min(delays) >= 0
+
+
+@pytest.mark.alone
+def test_a_requested_run_starts_within_250_ms_in_another_process(fleet: Fleet) -> None:
+    definition = fleet.job("by_hand", seconds=0, trigger="manual")
+    fleet.start()
+    fleet.wait_for_applied(definition)
+    runs = [fleet.wait_for_end(definition.request_run(MIRA)) for _ in range(11)]
+    delays = [seconds_between(run.queued_at, run.started_at) for run in runs if run.started_at]
+    print("request to start:", [round(delay, 4) for delay in delays])  # noqa: T201 -- as above
+    assert [run.status for run in runs] == ["succeeded"] * 11
+    assert [run.requested_by for run in runs] == ["mira"] * 11
+    assert len(delays) == 11
+    assert statistics.median(delays) < 0.25
+
+
+def test_a_job_that_loaddata_brings_while_a_scheduler_runs_is_scheduled(fleet: Fleet) -> None:
+    fleet.start()
+    fields = {"function": "sample_work", "trigger": "interval", "interval_seconds": 1, "revision": 4, "applied_revision": 4}
+    fixture = fleet.site.folder / "jobs.json"
+    fixture.write_text(json.dumps([{"model": "jobs.jobdefinition", "pk": "from_a_fixture", "fields": fields}]))
+    fleet.site.manage("loaddata", str(fixture))
+    fleet.wait_for_runs("from_a_fixture", 2, "succeeded")
+
+
+def test_a_job_that_is_archived_or_set_to_zero_fires_no_more(fleet: Fleet) -> None:
+    jobs = [fleet.job("archived"), fleet.job("zeroed"), fleet.job("witness")]
+    fleet.start()
+    for definition in jobs:
+        fleet.wait_for_runs(definition.pk, 1)
+    fleet.wait_for_applied(jobs[0].archive(MIRA))
+    fleet.wait_for_applied(jobs[1].edit(MIRA, interval_seconds=0))
+    counts = [JobRun.objects.filter(job=definition).count() for definition in jobs[:2]]
+    fleet.wait_for_runs("witness", len(fleet.runs("witness")) + 3)
+    assert [JobRun.objects.filter(job=definition).count() for definition in jobs[:2]] == counts
+
+
+@pytest.mark.alone
+def test_several_schedulers_share_the_load(fleet: Fleet) -> None:
+    """Six threads manage ten of these runs a second, and there are twenty."""
+    names = [f"shared_{number:02}" for number in range(20)]
+    JobDefinition.objects.bulk_create([JobDefinition(id=name, function="sample_work", kwargs={"seconds": 0.6}, interval_seconds=1) for name in names])
+    processes = fleet.start_many(2, VS_SCHEDULER_THREADS="6")
+    pause_for(4)
+    pids = [entry.pid for entry in fleet.ledger("start")]
+    shares = {process.pid: pids.count(process.pid) / len(pids) for process in processes}
+    assert min(shares.values()) > 0.25, shares
+    assert sum(shares.values()) == 1
