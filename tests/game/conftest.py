@@ -1,0 +1,76 @@
+"""What the tests of the game share: the stand-in as a real HTTP server, and a sample server's folders."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from asgiref.sync import async_to_sync
+from pytest_django import Settings
+
+from jobs.registry import get_function
+from tests.game.hostile import Hostile, Script
+from vsadmin.game import jobs
+from vsadmin.game.standin.sample_folder import build_sample
+from vsadmin.game.standin.server import StandIn
+from vsadmin.game.upstream import Patience
+
+Job = Callable[[str], dict[str, Any]]
+
+# A busy machine is no defect.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
+HASTY = Patience(deadline=1.5, connect=0.5, read=0.4, attempts=2, first_wait=0.01, longest_wait=0.05)
+
+
+@pytest.fixture
+def standin() -> Iterator[StandIn]:
+    with StandIn() as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        yield server
+        server.switches.apply({"mode": "ok"})  # whoever hangs may go
+        server.shutdown()
+        serving.join()
+
+
+@pytest.fixture
+def hostile() -> Iterator[Callable[[Script], str]]:
+    """Start a server that does whatever the script says to each connection; returns its address."""
+    running: list[AbstractContextManager[str]] = []
+
+    def start(script: Script) -> str:
+        running.append(Hostile(script))
+        return running[-1].__enter__()
+
+    yield start
+    for server in running:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    """A sample server in `data` and `server`, and settings that point at it."""
+    build_sample(tmp_path)
+    settings.DATA_DIR, settings.SERVER_DIR = tmp_path / "data", tmp_path / "server"
+    return tmp_path
+
+
+@pytest.fixture
+def run_job(db: None, standin: StandIn, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """Call a job function by its registered name, against the stand-in and the sample folder, and not patiently."""
+    settings.VERSIONS_URL = settings.MODDB_URL = standin.url
+    monkeypatch.setattr(jobs, "PATIENCE", HASTY)
+
+    def run(name: str) -> dict[str, Any]:
+        entry = get_function(name)
+        result: dict[str, Any] = async_to_sync(entry.function)() if entry.is_async else entry.function()
+        return result
+
+    return run

@@ -1,0 +1,219 @@
+"""Real processes and real files; what the watch stores, and when."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from django.test import Client
+
+from tests.game.conftest import Job
+from tests.game.fake_server import forget_install, free_port, pretend
+from vsadmin.game import server_process
+from vsadmin.game.health import health_block
+from vsadmin.game.models import InstalledMod, ServerState, ServerStatus, ServerStatusChange
+from vsadmin.game.server_config import read_server_config
+from vsadmin.game.server_process import data_path_of, find_server, program_of
+from vsadmin.game.server_watch import Observation, installed_version, observe, pending_reasons
+
+
+@pytest.fixture
+def port(folder: Path) -> int:
+    chosen = free_port()
+    config = json.loads((folder / "data" / "serverconfig.json").read_text())
+    (folder / "data" / "serverconfig.json").write_text(json.dumps(config | {"Port": chosen}))
+    return chosen
+
+
+def touch_later(path: Path, seconds: float = 30) -> None:
+    later = time.time() + seconds
+    os.utime(path, (later, later))
+
+
+def age(folder: Path) -> None:
+    """Let everything in the folder be an hour old, as it is when a server starts."""
+    an_hour_ago = time.time() - 3600
+    for path in sorted(folder.rglob("*"), reverse=True):
+        os.utime(path, (an_hour_ago, an_hour_ago))
+
+
+def test_a_server_is_followed_from_nothing_to_its_end(run_job: Job, folder: Path, port: int) -> None:
+    age(folder)
+    assert run_job("game_server_watch") == {"state": "stopped", "version": "1.22.6", "pending_restart": False, "changed": True}
+    with pretend(folder, port, folder / "data") as server:
+        assert run_job("game_server_watch")["state"] == "starting"
+        server.tell("listen")
+        assert run_job("game_server_watch")["state"] == "running"
+        status = ServerStatus.objects.get()
+        assert (status.pid, status.port, status.uptime_seconds) == (server.process.pid, port, status.uptime_seconds)
+        assert status.uptime_seconds is not None
+        assert status.uptime_seconds < 60
+        server.tell("close")
+        assert run_job("game_server_watch")["state"] == "stopping"
+    assert run_job("game_server_watch")["state"] == "stopped"
+    forget_install(folder)
+    assert run_job("game_server_watch")["state"] == "not_installed"
+    states = list(ServerStatusChange.objects.order_by("pk").values_list("state", flat=True))
+    assert states == ["stopped", "starting", "running", "stopping", "stopped", "not_installed"]
+
+
+def test_the_history_grows_only_with_a_change(run_job: Job) -> None:
+    assert [run_job("game_server_watch")["changed"] for _ in range(3)] == [True, False, False]
+    assert ServerStatus.objects.count() == ServerStatusChange.objects.count() == 1
+
+
+def test_the_native_launcher_is_found_too(folder: Path, port: int) -> None:
+    with pretend(folder, port, folder / "data", dotnet=False) as server:
+        found = find_server(folder / "data", folder / "server")
+        assert found is not None
+        assert found.pid == server.process.pid
+
+
+def test_the_server_next_door_is_not_ours(folder: Path, port: int, tmp_path: Path) -> None:
+    with pretend(folder, port, tmp_path / "another"):
+        assert find_server(folder / "data", folder / "server") is None
+
+
+def test_without_a_data_path_the_install_folder_tells_whose_it_is(folder: Path, port: int, tmp_path: Path) -> None:
+    with pretend(folder, port, None):
+        assert find_server(folder / "data", folder / "server") is not None
+        assert find_server(folder / "data", tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "program"),
+    [
+        ("dotnet VintagestoryServer.dll --dataPath /d", "VintagestoryServer.dll"),
+        ("/usr/bin/dotnet /opt/vs/VintagestoryServer.dll", "/opt/vs/VintagestoryServer.dll"),
+        ("./VintagestoryServer", "./VintagestoryServer"),
+        ("SCREEN -dmS vs ./VintagestoryServer", None),
+        ("vim VintagestoryServer.dll", None),
+        ("tail -f VintagestoryServer", None),
+        ("", None),
+    ],
+)
+def test_only_a_program_that_runs_the_server_counts(line: str, program: str | None) -> None:
+    assert program_of(line.split()) == program
+
+
+@pytest.mark.parametrize(("line", "path"), [("x --dataPath /d", "/d"), ("x --datapath=/d", "/d"), ("x --dataPath", None), ("x", None)])
+def test_the_data_path_is_read_from_the_command_line(line: str, path: str | None) -> None:
+    assert data_path_of(line.split()) == path
+
+
+def test_another_user_s_hidden_command_line_breaks_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(process: psutil.Process) -> list[str]:
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil.Process, "cmdline", refuse)
+    assert find_server(folder / "data", folder / "server") is None
+    monkeypatch.setattr(server_process, "PROGRAM", psutil.Process().name())
+    assert find_server(folder / "data", folder / "server", last_pid=os.getpid()) is not None
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [("data/serverconfig.json", "serverconfig.json"), ("data/Mods/lanternoil_2.0.3.zip", "Mods/lanternoil_2.0.3.zip"), ("data/Mods", "Mods/")],
+)
+def test_what_changed_since_the_start_makes_a_restart_pending(run_job: Job, folder: Path, port: int, changed: str, reason: str) -> None:
+    age(folder)
+    with pretend(folder, port, folder / "data") as server:
+        server.tell("listen")
+        age(folder / "server")  # the pretender's own program was just written
+        assert run_job("game_server_watch")["pending_restart"] is False
+        touch_later(folder / changed)
+        assert run_job("game_server_watch")["pending_restart"] is True
+        assert ServerStatus.objects.get().pending_reasons == [reason]
+
+
+def test_the_configuration_that_the_server_writes_while_it_starts_is_no_reason(folder: Path, port: int) -> None:
+    age(folder)
+    with pretend(folder, port, folder / "data"):
+        process = find_server(folder / "data", folder / "server")
+        assert process is not None
+        touch_later(folder / "data" / "serverconfig.json", 20)
+        config = read_server_config(folder / "data")
+        assert pending_reasons(process, None, config, folder / "data", folder / "server") == []
+        assert pending_reasons(process, process.started_at, config, folder / "data", folder / "server") == ["serverconfig.json"]
+
+
+def test_the_note_that_the_game_drops_into_the_folder_is_no_reason(folder: Path, port: int) -> None:
+    age(folder)
+    with pretend(folder, port, folder / "data"):
+        process = find_server(folder / "data", folder / "server")
+        assert process is not None
+        touch_later(folder / "data" / "Mods" / "Creating_Mods.txt")
+        touch_later(folder / "data" / "Mods")
+        assert pending_reasons(process, None, read_server_config(folder / "data"), folder / "data", folder / "server") == []
+
+
+def test_the_version_comes_from_the_marker_else_from_the_log(folder: Path) -> None:
+    (folder / "server" / "assets" / "version-1.22.0-rc.10.txt").touch()
+    (folder / "server" / "assets" / "version-nonsense.txt").touch()
+    assert installed_version(folder / "server", folder / "data") == "1.22.6"
+    forget_install(folder)
+    assert installed_version(folder / "server", folder / "data") == ""
+    (folder / "data" / "Logs").mkdir()
+    (folder / "data" / "Logs" / "server-main.log").write_text("27.9.2026 22:00:00 [Notification] Game Version: v1.21.5 (Stable)\n")
+    assert installed_version(folder / "server", folder / "data") == "1.21.5"
+
+
+def test_a_new_game_version_is_compared_with_the_mods_at_once(run_job: Job, folder: Path) -> None:
+    run_job("game_server_watch")
+    run_job("mod_cache_refresh")
+    before = InstalledMod.objects.get(modid="quernstone").compatibility
+    (folder / "server" / "assets" / "version-1.22.6.txt").rename(folder / "server" / "assets" / "version-1.22.1.txt")
+    run_job("game_server_watch")
+    assert (before, InstalledMod.objects.get(modid="quernstone").compatibility) == ("not_verified", "compatible")
+
+
+@pytest.mark.alone
+def test_a_look_costs_no_more_than_twenty_milliseconds(folder: Path, port: int) -> None:
+    status = None
+    with pretend(folder, port, folder / "data"):
+        times = []
+        for _ in range(20):
+            started = time.thread_time()
+            observe(folder / "data", folder / "server", status, datetime.now(UTC))
+            times.append(time.thread_time() - started)
+    assert sorted(times)[len(times) // 2] < 0.020
+
+
+def test_only_the_last_thousand_changes_are_kept(db: None) -> None:
+    moment = datetime.now(UTC)
+    ServerStatusChange.objects.bulk_create(ServerStatusChange(state="stopped", port=1, seen_at=moment) for _ in range(1200))
+    ServerStatus.objects.observe(Observation(state=ServerState.RUNNING, version="", port=1), moment)
+    assert ServerStatusChange.objects.count() == 1000
+
+
+def test_health_tells_what_was_last_seen(run_job: Job, django_assert_num_queries: object) -> None:
+    assert health_block() == {
+        "game_server": "not_installed",
+        "game_server_version": None,
+        "game_server_uptime": None,
+        "game_server_pending_restart": False,
+        "disk_space": None,
+    }
+    run_job("game_server_watch")
+    with django_assert_num_queries(1):  # type: ignore[operator]
+        block = health_block()
+    assert (block["game_server"], block["game_server_version"]) == ("stopped", "1.22.6")
+    assert set(block["disk_space"]) == {"total_bytes", "used_bytes", "free_bytes", "free_percent", "low"}
+
+
+def test_healthz_shows_the_server(transactional_db: None, run_job: Job, client: Client) -> None:
+    run_job("game_server_watch")
+    data = client.get("/healthz").json()["data"]
+    assert {name: data[name] for name in health_block()} == health_block()
+    assert data["game_server_version"] == "1.22.6"
+
+
+def test_uptime_does_not_grow_when_nobody_looks(db: None) -> None:
+    moment = datetime.now(UTC) - timedelta(hours=5)
+    ServerStatus.objects.observe(Observation(state=ServerState.RUNNING, version="", port=1, started_at=moment - timedelta(seconds=90)), moment)
+    assert health_block()["game_server_uptime"] == 90

@@ -1,0 +1,112 @@
+"""Whatever JSON upstream sends is taken, refused item by item, or refused as a whole; nothing else ever comes out."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vsadmin.game.exceptions import UpstreamError, UpstreamUnexpected, UpstreamUnknownMod
+from vsadmin.game.feed import parse_feed
+from vsadmin.game.moddb import parse_mod, parse_mod_list
+from vsadmin.game.refusals import Refusals
+from vsadmin.game.standin.library import Library
+from vsadmin.game.upstream import parse_json
+
+URL = "https://example.invalid/x"
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("2026-11-20 22:14:03") | st.just("0001-01-01T00:00:00+23:59")
+WORDS = [
+    "1.22.7",
+    "1.22.x",
+    "linuxserver",
+    "server",
+    "filename",
+    "filesize",
+    "md5",
+    "urls",
+    "cdn",
+    "local",
+    "latest",
+    "statuscode",
+    "mods",
+    "mod",
+    "modid",
+    "name",
+    "summary",
+    "modidstrs",
+    "tags",
+    "side",
+    "lastreleased",
+    "releases",
+    "releaseid",
+    "modversion",
+    "mainfile",
+    "changelog",
+    "text",
+]
+KEYS = st.sampled_from(WORDS) | st.text(max_size=5)
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6), max_leaves=30)
+
+
+def deep() -> Any:
+    """As deep as JSON gets past its reader."""
+    value: Any = []
+    for _ in range(900):
+        value = [value]
+    return value
+
+
+@given(JSON)
+def test_any_json_in_place_of_a_feed(data: Any) -> None:
+    with contextlib.suppress(UpstreamError):
+        parse_feed(URL, data, Refusals())
+
+
+@given(JSON, st.lists(JSON, max_size=4))
+def test_any_json_in_place_of_the_mod_list(data: Any, mods: list[Any]) -> None:
+    for answer in (data, {"statuscode": "200", "mods": mods}):
+        with contextlib.suppress(UpstreamError):
+            assert parse_mod_list(URL, answer, Refusals())
+
+
+@given(JSON, st.dictionaries(st.sampled_from(WORDS), JSON))
+def test_any_json_in_place_of_a_mod(data: Any, mod: dict[str, Any]) -> None:
+    for answer in (data, {"statuscode": "200", "mod": {"modid": 1} | mod}):
+        with contextlib.suppress(UpstreamError):
+            parse_mod(URL, answer, Refusals())
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_bytes_in_place_of_json(body: bytes) -> None:
+    with contextlib.suppress(UpstreamError):
+        assert parse_json(URL, body) is not None
+
+
+@pytest.mark.parametrize("field", ["text", "homepageurl", "author", "tags", "lastreleased", "side", "downloads"])
+def test_nesting_that_json_survives_breaks_no_field(field: str) -> None:
+    refusals = Refusals()
+    with contextlib.suppress(UpstreamUnexpected):
+        parse_mod(URL, {"mod": {"modid": 1, "releases": [], field: deep()}, "statuscode": "200"}, refusals)
+    with contextlib.suppress(UpstreamUnexpected):
+        parse_mod_list(URL, {"mods": [{"modid": 1, "name": "One", field: deep()}], "statuscode": "200"}, refusals)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("404", UpstreamUnknownMod), ("400", UpstreamUnexpected), ("410", UpstreamUnexpected), (500, UpstreamUnexpected), (deep(), UpstreamUnexpected)]
+)
+def test_a_refusal_inside_a_success_is_an_error(code: object, error: type[UpstreamError]) -> None:
+    with pytest.raises(error):
+        parse_mod(URL, {"statuscode": code}, Refusals())
+
+
+def test_the_samples_lose_nothing() -> None:
+    library, refusals = Library(), Refusals()
+    assert len(parse_mod_list(URL, {"statuscode": "200", "mods": library.mods}, refusals)) == 40
+    assert len(parse_feed(URL, library.stable, refusals)) == 17
+    for page in library.pages.values():
+        _, releases = parse_mod(URL, {"statuscode": "200", "mod": page}, refusals)
+        assert len(releases) == len(page["releases"])
+    assert refusals.count == 0
