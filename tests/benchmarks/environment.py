@@ -1,0 +1,27 @@
+"""The environment that everything measured runs in: production settings, and nothing of the developer's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+KEY = "an-admin-key-of-the-benchmarks"
+
+
+def environment(database_url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VS_", "DJANGO_"))}
+    return kept | {
+        "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings",
+        "PYTHONPATH": str(REPOSITORY),
+        "VS_DATABASE_URL": database_url,
+        "VS_SECRET_KEY": "only-for-benchmarks-" + "x" * 50,
+        "VS_HTTPS": "false",
+        "VS_ALLOWED_HOSTS": "127.0.0.1,testserver",
+        "VS_API_KEY_ADMIN": KEY,
+        "VS_API_REQUESTS_PER_MINUTE": "1000000",
+        # The jobs of the game would run beside those that are measured.
+        "VS_MOD_LIST_REFRESH_INTERVAL": "0",
+        "VS_SERVER_VERSIONS_REFRESH_INTERVAL": "0",
+        "VS_GAME_SERVER_WATCH_INTERVAL": "0",
+    }

@@ -1,0 +1,39 @@
+"""One benchmark on one database: `python -m tests.benchmarks.one NAME [--quick] [--peers] FOLDER`; prints its findings as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import django
+
+NAMES = ("throughput", "lateness", "burst", "edits", "idle", "start", "pair", "probes", "lists", "pruning")
+
+
+def main(name: str, folder: str, *flags: str) -> None:
+    django.setup()
+    from tests.benchmarks import edits, idle, lateness, lists, pair, probes, pruning, start, throughput
+    from tests.benchmarks.finding import Finding
+    from tests.benchmarks.stage import Stage
+
+    measures: dict[str, Callable[[Stage], list[Finding]]] = {
+        "throughput": throughput.measure,
+        "lateness": lateness.measure,
+        "burst": lateness.measure_burst,
+        "edits": edits.measure,
+        "idle": idle.measure,
+        "start": start.measure,
+        "pair": pair.measure,
+        "probes": probes.measure,
+        "lists": lists.measure,
+        "pruning": pruning.measure,
+    }
+    stage = Stage(os.environ["VS_DATABASE_URL"], Path(folder), quick="--quick" in flags, peers="--peers" in flags)
+    sys.stdout.write(json.dumps([finding.to_json() for finding in measures[name](stage)]) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

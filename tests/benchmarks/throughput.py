@@ -1,0 +1,56 @@
+"""Recorded runs a second and processor time a run with 10,000 jobs of one second, beside the peers."""
+
+from __future__ import annotations
+
+import time
+
+from tests.benchmarks.finding import Finding, at_least, at_most, milliseconds, percentile, plain
+from tests.benchmarks.rivals import Achieved, run_peer
+from tests.benchmarks.rows import make_jobs
+from tests.benchmarks.stage import Stage, watch
+
+PEERS = {
+    "memory": "APScheduler, MemoryJobStore (records nothing)",
+    "sqlalchemy": "APScheduler, SQLAlchemyJobStore",
+    "django": "stock DjangoJobStore",
+    "celery": "Celery beat + django-celery-beat + worker (records nothing)",
+    "procrastinate": "procrastinate's periodic tasks",
+}
+TIMES_STOCK = {"sqlite": 13, "postgresql": 30}
+
+
+def measure(stage: Stage) -> list[Finding]:
+    peers = {name: run_peer(stage, name, stage.seconds(10)) for name in PEERS} if stage.peers else {}
+    jobs = stage.count(10_000, 500)
+    make_jobs(jobs, 1, applied=False)
+    with stage.scheduler() as scheduler:
+        time.sleep(stage.seconds(5, 1))
+        window = watch([scheduler], stage.seconds(60))
+    ours = Achieved("vsadmin", jobs, window.recorded, window.seconds, window.cpu_seconds)
+    lateness, early, late = window.lateness(), window.lateness(0, 0.25), window.lateness(0.75, 1)
+    growth = percentile(late, 0.5) - percentile(early, 0.5)
+    findings = [
+        at_least(f"recorded runs a second, {jobs:,} jobs of 1 s", ours.rate, jobs * 0.99, "/s", f"{window.seconds:.0f} s, {ours.runs:,} runs"),
+        at_most("their lateness, p99", percentile(lateness, 0.99) * 1000, 200, " ms", milliseconds(lateness)),
+        at_most("their lateness, growth of the median over the run", growth * 1000, 20, " ms"),
+    ]
+    return findings + _beside(stage, ours, peers)
+
+
+def _beside(stage: Stage, ours: Achieved, peers: dict[str, Achieved | None]) -> list[Finding]:
+    findings = []
+    memory, stock = peers.get("memory"), peers.get("django")
+    if memory:
+        note = f"{ours.cpu_per_run:.0f} µs against {memory.cpu_per_run:.0f} µs"
+        findings.append(at_most("CPU per recorded run, times MemoryJobStore's", ours.cpu_per_run / memory.cpu_per_run, 2, " ×", note))
+    else:
+        findings.append(plain("CPU per recorded run", ours.cpu_per_run, " µs"))
+    if stock:
+        note = f"{ours.rate:,.0f}/s against {stock.rate:,.0f}/s"
+        findings.append(at_least("throughput, times stock DjangoJobStore's", ours.rate / max(stock.rate, 1e-9), TIMES_STOCK[stage.vendor], " ×", note))
+    for name, title in PEERS.items():
+        if peer := peers.get(name):
+            findings.append(plain(f"peer: {title}", peer.rate, "/s", f"{peer.cpu_per_run:,.0f} µs a run, {peer.jobs:,} jobs of 1 s"))
+        elif peers:
+            findings.append(Finding(f"peer: {title}", "not measured here"))
+    return findings
