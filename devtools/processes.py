@@ -16,6 +16,8 @@ from devtools.say import say, stop
 
 DRAIN_SECONDS = 30
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLEAN = (0, -signal.SIGTERM)
+"""How a process ends that was told to; one that was still being imported had nothing to say to the signal yet."""
 
 
 class Processes:
@@ -85,7 +87,7 @@ class Processes:
             _kill_group(process)
         for name in killed:
             say(f"killed the {name}")
-        code = 1 if killed or any(process.returncode for process in self._running.values()) else 0
+        code = 1 if killed or any(process.returncode not in CLEAN for process in self._running.values()) else 0
         self._running.clear()
         return code
 

@@ -50,6 +50,10 @@ class Up:
         assert self.process.poll() is None, self.said
         self.family = psutil.Process(self.process.pid).children(recursive=True)
 
+    def is_starting(self, words: str) -> bool:
+        self.family = psutil.Process(self.process.pid).children(recursive=True)
+        return any(words in process.cmdline() for process in self.family)
+
     def child(self, words: str) -> psutil.Process:
         return next(process for process in self.family if words in " ".join(process.cmdline()))
 
@@ -99,6 +103,13 @@ def test_the_password_is_printed_only_by_the_first_start(up: Up, tmp_path: Path)
         assert "./dev manage [--demo] changepassword admin" in again.printed
     finally:
         again.close()
+
+
+def test_a_signal_while_everything_is_still_starting_is_a_clean_end(up: Up) -> None:
+    wait_until(lambda: up.is_starting("runscheduler"), timeout=60, message="./dev up never started a scheduler")
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(35) == 0, up.said
+    assert up.survivors() == []
 
 
 def test_it_ends_with_an_error_when_the_scheduler_dies(up: Up) -> None:
