@@ -11,7 +11,6 @@ from django.db.models import QuerySet
 from jobs.admin.charts import Load, Timeline, load_by_hour, timeline
 from jobs.admin.state import SchedulerState, scheduler_state
 from jobs.models import JobDefinition, JobRun, Status
-from jobs.models.run import BAD
 
 DAY = timedelta(days=1)
 ROWS = 6
@@ -44,8 +43,8 @@ def overview(now: datetime) -> Overview:
     healthy = [job for job in scheduled if job.problem is None]
     return Overview(
         scheduler=scheduler_state(now),
-        running=list(_light(JobRun.objects.filter(status=Status.RUNNING).order_by("-started_at"))[:ROWS]),
-        failed=list(_light(JobRun.objects.filter(status__in=BAD).order_by("-id"))[:ROWS]),
+        running=list(_light(JobRun.objects.active().filter(status=Status.RUNNING).order_by("-started_at"))[:ROWS]),
+        failed=list(_light(JobRun.objects.bad().order_by("-id"))[:ROWS]),
         next_jobs=healthy[:TIMELINE_ROWS],
         jobs=current.count(),
         due=len(scheduled),

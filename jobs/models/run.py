@@ -58,6 +58,10 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         """Runs that have not ended."""
         return self.filter(status__in=[Word(Status.QUEUED), Word(Status.RUNNING)])
 
+    def bad(self) -> JobRunQuerySet:
+        """Runs that went wrong."""
+        return self.filter(status__in=[Word(status) for status in BAD])
+
     def finished(self) -> JobRunQuerySet:
         return self.exclude(status__in=ACTIVE)
 

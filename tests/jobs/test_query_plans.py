@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_apscheduler.models import DjangoJob
 
@@ -174,6 +175,20 @@ def test_the_last_run_of_a_job_is_the_end_of_an_index() -> None:
     assert ("jobs_run_one_answer_a_slot" if connection.vendor == "postgresql" else "sqlite_autoindex_jobs_jobrun") in plan
     assert "Sort" not in plan
     assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_the_first_page_finds_what_runs_and_what_failed_without_reading_the_history(admin_client: Client) -> None:
+    plan = plans_of(lambda: admin_client.get("/admin/"))
+    assert [line for line in scans(plan) if "jobs_jobrun" in line] == []
+    assert "jobs_run_bad" in plan
+    assert "jobs_run_active" in plan
+
+
+@pytest.mark.usefixtures("many_rows")
+@pytest.mark.parametrize("status", ["bad", "failed"])
+def test_the_list_of_what_went_wrong_has_an_index(admin_client: Client, status: str) -> None:
+    assert "jobs_run_bad" in plans_of(lambda: admin_client.get(f"/admin/jobs/jobrun/?status={status}"))
 
 
 @pytest.mark.usefixtures("many_rows")
