@@ -68,14 +68,32 @@ _UNITS = ((2 * 86_400, 86_400, "d"), (2 * 3_600, 3_600, "h"), (2 * 60, 60, "min"
 
 def distance_words() -> dict[str, str]:
     """The pieces of a distance, for the browser, which counts on in the same words."""
-    return {"now": _("now"), "in": _("in %(time)s"), "ago": _("%(time)s ago"), "d": _("%(n)d days"), "h": _("%(n)d h"), "min": _("%(n)d min"), "s": _("%(n)d s")}
+    return {name: _distance_word(name) for name in ("now", "in", "ago", "d", "h", "min", "s")}
+
+
+def _distance_word(name: str) -> str:
+    # A list says two hundred distances: each looks up the two pieces that it needs, and not all of them.
+    match name:
+        case "now":
+            return _("now")
+        case "in":
+            return _("in %(time)s")
+        case "ago":
+            return _("%(time)s ago")
+        case "d":
+            return _("%(n)d days")
+        case "h":
+            return _("%(n)d h")
+        case "min":
+            return _("%(n)d min")
+    return _("%(n)d s")
 
 
 def show_distance(moment: datetime, now: datetime) -> str:
     """How far a moment is away: "in 12 min", "3 h ago"; the browser keeps it current."""
     seconds = round((moment - now).total_seconds())
     if seconds == 0:
-        return distance_words()["now"]
+        return _distance_word("now")
     size, unit = next((size, unit) for start, size, unit in _UNITS if abs(seconds) >= start)
-    words = distance_words()
-    return words["in" if seconds >= 0 else "ago"] % {"time": words[unit] % {"n": abs(seconds) // size}}
+    time = _distance_word(unit) % {"n": abs(seconds) // size}
+    return _distance_word("in" if seconds >= 0 else "ago") % {"time": time}

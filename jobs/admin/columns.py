@@ -9,8 +9,9 @@ from django.template.loader import render_to_string
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from jobs.admin.recent import Latest
 from jobs.durations import write_duration
-from jobs.models import JobDefinition, JobRun, Trigger
+from jobs.models import JobDefinition, Trigger
 from jobs.triggers import describe
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ else:
 
 
 class ColumnsMixin(Base):
-    """Each column is one small template; `JobChangeList` has put the recent runs on the rows."""
+    """Each column is one small template; `JobChangeList` has put on the rows what is not in them."""
 
     @admin.display(description=_("job"), ordering="title")
     def job(self, row: JobDefinition) -> str:
@@ -37,30 +38,29 @@ class ColumnsMixin(Base):
 
     @admin.display(description=_("next run"), ordering="scheduled__next_run_time")
     def next_run(self, row: JobDefinition) -> str:
-        moment = now()
         scheduled = getattr(row, "scheduled", None)
-        return _cell("next_run", row, moment=scheduled and scheduled.next_run_time, now=moment, paused=row.is_paused(moment))
+        return _cell("next_run", row, moment=scheduled and scheduled.next_run_time, paused=row.is_paused(now()))
 
     @admin.display(description=_("last run"))
     def last_run(self, row: JobDefinition) -> str:
-        runs = _runs(row)
-        return _cell("last_run", row, run=runs[0] if runs else None, now=now())
+        latest = _latest(row)
+        return _cell("last_run", row, run=latest.runs[0] if latest.runs else None, slot=latest.slot)
 
     @admin.display(description=_("last 30 runs"))
     def strip(self, row: JobDefinition) -> str:
-        return _cell("strip", row, runs=_runs(row))
+        return _cell("strip", row, runs=_latest(row).runs)
 
     @admin.display(description=_("changed by"), ordering="updated_at")
     def changed_by(self, row: JobDefinition) -> str:
-        return _cell("changed_by", row, author=getattr(row, "changed_by", ""), source=getattr(row, "changed_from", ""), now=now())
+        return _cell("changed_by", row, latest=_latest(row))
 
 
 def _cell(name: str, row: JobDefinition, **context: Any) -> str:
     return render_to_string(f"admin/jobs/cells/{name}.html", {"row": row, **context})
 
 
-def _runs(row: JobDefinition) -> list[JobRun]:
-    return getattr(row, "recent", [])
+def _latest(row: JobDefinition) -> Latest:
+    return getattr(row, "latest", Latest())
 
 
 def describe_safely(row: JobDefinition) -> str:

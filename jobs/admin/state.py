@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, QuerySet, Value
 
 from jobs.models import DatabaseEnvironment, JobDefinition, JobRun, SchedulerInstance
 
@@ -26,15 +25,25 @@ class SchedulerState:
 
 
 def scheduler_state(now: datetime) -> SchedulerState:
-    """One query while a scheduler runs; what is wrong is only looked for when none does."""
-    queued, overdue = JobRun.objects.unclaimed(), JobDefinition.objects.overdue(now)
-    instances: list[Any] = list(SchedulerInstance.objects.running(now).order_by("id").annotate(queued=_count(queued), overdue=_count(overdue)))
-    if instances:
-        return SchedulerState(instances, instances[0].queued, instances[0].overdue, last_tick_at=max(instance.last_tick_at for instance in instances))
-    last_tick_at = SchedulerInstance.objects.aggregate(last=Max("last_tick_at"))["last"]
-    return SchedulerState([], queued.count(), overdue.count(), DatabaseEnvironment.objects.mismatch(), last_tick_at)
+    """Two queries, whether a scheduler runs or not."""
+    known = list(SchedulerInstance.objects.with_running(now).order_by("id"))
+    running = [instance for instance in known if instance.is_running]
+    found = {kind: (size, name) for kind, size, name in _look(now)}
+    return SchedulerState(
+        instances=running,
+        queued=found["queued"][0],
+        overdue=found["overdue"][0],
+        mismatch=found["foreign"][1] if "foreign" in found and not running else None,
+        last_tick_at=max((instance.last_tick_at for instance in running or known if instance.last_tick_at), default=None),
+    )
 
 
-def _count(rows: QuerySet[Any]) -> Coalesce:
-    """How many rows there are, as a part of another query."""
-    return Coalesce(Subquery(rows.order_by().annotate(group=Value(1)).values("group").annotate(size=Count("pk")).values("size")), 0)
+def _look(now: datetime) -> Any:
+    """Rows of kind, size and name: how many runs wait, how many jobs are overdue, and whose the database is when it is not ours."""
+    queued, overdue = _counted("queued", JobRun.objects.unclaimed()), _counted("overdue", JobDefinition.objects.overdue(now))
+    foreign = DatabaseEnvironment.objects.foreign().values_list(Value("foreign"), Value(0), "name")
+    return queued.union(overdue, foreign, all=True)
+
+
+def _counted(kind: str, rows: QuerySet[Any]) -> Any:
+    return rows.order_by().values(kind=Value(kind)).annotate(size=Count("pk"), name=Value("")).values_list("kind", "size", "name")

@@ -19,10 +19,13 @@ class DatabaseEnvironmentQuerySet(models.QuerySet["DatabaseEnvironment"]):
         row, _created = self.update_or_create(pk=1, defaults={"name": settings.ENVIRONMENT, "since": now()})
         return row
 
+    def foreign(self) -> DatabaseEnvironmentQuerySet:
+        """The database's environment when it isn't ours."""
+        return self.filter(pk=1).exclude(name=settings.ENVIRONMENT)
+
     def mismatch(self) -> str | None:
         """The environment that the database belongs to when it isn't ours, else None."""
-        name = self.filter(pk=1).values_list("name", flat=True).first()
-        return name if name is not None and name != settings.ENVIRONMENT else None
+        return self.foreign().values_list("name", flat=True).first()
 
 
 class DatabaseEnvironment(models.Model):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 ALIVE_FOR = timedelta(seconds=10)
 """An instance is alive while its last heartbeat, and running while its last completed tick, is no older than this."""
+
+
+def _ticked_lately(now: datetime) -> models.Q:
+    return models.Q(last_tick_at__range=(now - ALIVE_FOR, now + ALIVE_FOR), stopping=False)
 
 
 class SchedulerInstanceQuerySet(models.QuerySet["SchedulerInstance"]):
@@ -18,7 +23,11 @@ class SchedulerInstanceQuerySet(models.QuerySet["SchedulerInstance"]):
 
     def running(self, now: datetime) -> SchedulerInstanceQuerySet:
         """Instances that completed a tick lately."""
-        return self.filter(last_tick_at__range=(now - ALIVE_FOR, now + ALIVE_FOR), stopping=False)
+        return self.filter(_ticked_lately(now))
+
+    def with_running(self, now: datetime) -> models.QuerySet[Any]:
+        """All instances, each with `is_running`: whether it is one of `running`."""
+        return self.annotate(is_running=models.ExpressionWrapper(_ticked_lately(now), models.BooleanField()))
 
     def silent(self, now: datetime) -> SchedulerInstanceQuerySet:
         """Instances whose heartbeat has stopped: their processes are dead, or as good as dead.

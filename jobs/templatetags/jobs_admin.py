@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from math import log10
 from typing import Any
@@ -19,6 +20,7 @@ from jobs import wording
 from jobs.admin.history import Change, changes_between
 from jobs.admin.overview import overview
 from jobs.admin.progress import Progress
+from jobs.admin.recent import StripRun
 from jobs.admin.run_list import BEFORE, ON, RunChangeList
 from jobs.admin.state import SchedulerState, scheduler_state
 from jobs.admin.verbs import Verb
@@ -98,8 +100,8 @@ def forever(moment: datetime | None) -> bool:
 
 
 @register.inclusion_tag("admin/jobs/tags/badge.html")
-def status_badge(run: JobRun) -> dict[str, Any]:
-    return {"colour": badge(run.status), "label": run.get_status_display()}
+def status_badge(run: JobRun | StripRun) -> dict[str, Any]:
+    return {"colour": badge(run.status), "label": Status(run.status).label}
 
 
 @register.inclusion_tag("admin/jobs/tags/when.html")
@@ -112,6 +114,7 @@ def when(moment: datetime | None, zone: str = "") -> dict[str, Any]:
     pattern = "H:i:s" if days == 0 else "D H:i" if days < 6 else "Y-m-d H:i"
     return {
         "moment": moment,
+        "iso": local.isoformat(),
         "clock": date_format(local, pattern),
         "full": f"{local:%Y-%m-%d %H:%M:%S %Z}",
         "zone": f"{local:%Z}",
@@ -120,16 +123,16 @@ def when(moment: datetime | None, zone: str = "") -> dict[str, Any]:
 
 
 @register.inclusion_tag("admin/jobs/tags/strip.html")
-def run_strip(runs: list[JobRun], job: JobDefinition) -> dict[str, Any]:
+def run_strip(runs: Sequence[JobRun | StripRun], job: JobDefinition) -> dict[str, Any]:
     """The last runs as bars from old to new: height is duration (by its logarithm), colour is status."""
     shown = list(reversed(runs[:STRIP_BARS]))
     bars: dict[str, str] = {}
     # One path a colour: thirty elements a row made a page of fifty rows three times as slow.
     for place, run in enumerate(shown, start=STRIP_BARS - len(shown)):
-        height = _bar_height(run.duration)
-        bars[badge(run.status)] = bars.get(badge(run.status), "") + f"M{place * (BAR_WIDTH + BAR_GAP)} {STRIP_HEIGHT}v-{height}h{BAR_WIDTH}v{height}z"
-    counts = Counter(run.get_status_display() for run in shown)
-    summary = ", ".join(f"{count} {label}" for label, count in counts.most_common())
+        height, colour = _bar_height(run.duration), badge(run.status)
+        bars[colour] = bars.get(colour, "") + f"M{place * (BAR_WIDTH + BAR_GAP)} {STRIP_HEIGHT}v-{height}h{BAR_WIDTH}v{height}z"
+    counts = Counter(run.status for run in shown)
+    summary = ", ".join(f"{count} {Status(status).label}" for status, count in counts.most_common())
     return {
         "bars": list(bars.items()),
         "job": job,

@@ -57,15 +57,9 @@ def make_run() -> Callable[..., JobRun]:
 
 @pytest.fixture
 def scheduler_alive(db: None) -> SchedulerInstance:
-    instance = SchedulerInstance(id="scheduler-1", hostname="host", pid=1, version="1", started_at=now())
-    beat(instance)
-    return instance
-
-
-def beat(instance: SchedulerInstance) -> None:
-    """Let the scheduler be alive for as long as is believed: what takes a slow machine longer than 19 s needs another beat."""
-    instance.heartbeat_at = instance.last_tick_at = now() + timedelta(seconds=9)
-    instance.save()
+    # In the future, so that it is believed for 19 s of a slow machine and not for 10.
+    moment = now() + timedelta(seconds=9)
+    return SchedulerInstance.objects.create(id="scheduler-1", hostname="host", pid=1, version="1", started_at=now(), heartbeat_at=moment, last_tick_at=moment)
 
 
 @pytest.fixture
