@@ -76,7 +76,8 @@ def _runs(request: HttpRequest, job_id: str, query: JobRunsQuery) -> dict[str, A
 def list_jobs(request: HttpRequest, query: Query[JobsQuery]) -> Any:
     page, end = page_of_jobs(query), query.offset + query.limit
     jobs = [JobOut.of(job, last_run) for job, last_run in page.rows]
-    return {"data": {"jobs": jobs, "total": page.total, "next": _next(request, offset=end) if end < page.total else None}}
+    data = JobsData.model_construct(jobs=jobs, total=page.total, next=_next(request, offset=end) if end < page.total else None)
+    return Answer[JobsData].model_construct(data=data)  # as it is, ninja sends it; a dict it would check field by field
 
 
 @router.post("/jobs", response={201: Answer[JobData], 409: Problem}, summary="Make a job")
