@@ -30,6 +30,8 @@ class Disorder:
         self._freezes = freezes
         self._random = random.Random(seed)
         self.processes = fleet.start_many(count)
+        self._undisturbed_since = dict.fromkeys((process.pid for process in self.processes), time.time())
+        self._undisturbed: list[tuple[float, float]] = []
         self.deaths: list[Death] = []
         self.story: list[str] = []
         self._began = time.monotonic()
@@ -44,8 +46,22 @@ class Disorder:
             action(index)
             pause_for(min(self._random.uniform(*pause), max(deadline - time.monotonic(), 0)))
 
+    def has_survivor(self, death: Death, seconds: float) -> bool:
+        """Whether some scheduler ran from a death on for so long, neither frozen nor restarted nor without its database."""
+        return any(since <= death.at and until >= death.at + seconds for since, until in self._undisturbed)
+
+    def everybody_was_disturbed(self) -> None:
+        """Call when the database is back."""
+        for process in self.processes:
+            self._disturb(process)
+
+    def _disturb(self, process: subprocess.Popen[bytes]) -> None:
+        self._undisturbed.append((self._undisturbed_since.pop(process.pid), time.time()))
+        self._undisturbed_since[process.pid] = time.time()
+
     def end(self) -> None:
         """Stop all of them properly."""
+        self.everybody_was_disturbed()
         for process in self.processes:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGCONT)
@@ -53,20 +69,26 @@ class Disorder:
 
     def _kill(self, index: int) -> None:
         process = self.processes[index]
+        self._disturb(process)
         self.deaths.append(Death(process.pid, self._fleet.kill(process)))
         self.processes[index] = self._start()
 
     def _freeze(self, index: int) -> None:
         """SIGSTOP for a while; sometimes for so long that others take the process for dead."""
         process = self.processes[index]
+        self._disturb(process)
         process.send_signal(signal.SIGSTOP)
         pause_for(self._random.choice(self._freezes))
         process.send_signal(signal.SIGCONT)
+        self._undisturbed_since[process.pid] = time.time()
 
     def _restart(self, index: int) -> None:
+        self._disturb(self.processes[index])
         self._fleet.site.stop(self.processes[index])
         self.processes[index] = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Somebody has to live long enough to find the dead: a machine that is too busy to start schedulers gets fewer blows."""
-        return self._fleet.start()
+        process = self._fleet.start()
+        self._undisturbed_since[process.pid] = time.time()
+        return process

@@ -50,7 +50,7 @@ def settle(fleet: Fleet, disorder: Disorder) -> datetime:
     dead = tuple(f"-{death.pid}-" for death in disorder.deaths)
 
     def nothing_is_left() -> bool:
-        return not any(any(part in owner for part in dead) for owner in JobRun.objects.occupying().values_list("instance", flat=True))
+        return not any(part in owner for owner in JobRun.objects.occupying().values_list("instance", flat=True) for part in dead)
 
     wait_until(nothing_is_left, REAPED_WITHIN + 10, f"runs of the dead go on\n{disorder.story}")
     until = now()
@@ -71,16 +71,26 @@ def check_the_books(fleet: Fleet, disorder: Disorder, until: datetime) -> None:
     complaints += contradictions([row for row in rows if row not in left], entries)
     complaints += [f"run {row.pk} was executed and given back" for row in left if row.pk in {entry.run for entry in entries}]
     assert complaints == [], f"seed {SEED}\n" + "\n".join([*complaints[:40], *disorder.story])
-    assert len(entries) > len(rows) / 2, "hardly anything ran, so this has shown nothing"
+    # No share of the rows: a killed run keeps its job's next slots from running until it is abandoned, so on a slow machine most are skipped.
+    assert {entry.job for entry in entries if entry.event == "start"} == {definition.pk for definition in our_jobs()}, "some job never ran, so this has shown little"
 
 
-def check_the_dead(disorder: Disorder) -> None:
-    slow = []
+def check_the_dead(fleet: Fleet, disorder: Disorder) -> None:
+    """What a killed scheduler was running is abandoned, and within 15 s where another one lived on undisturbed to see it."""
+    entries = fleet.ledger()
+    ended = {entry.run for entry in entries if entry.event == "end"}
+    seconds: dict[int, float] = {}
+    complaints = []
     for death in disorder.deaths:
-        rows = JobRun.objects.filter(status="abandoned", reason="its scheduler process died", instance__contains=f"-{death.pid}-")
-        slow += [(row.pk, row.finished_at.timestamp() - death.at) for row in rows if row.finished_at]
-    print("abandoned after", sorted(round(seconds, 1) for _run, seconds in slow))  # noqa: T201 -- pytest shows it on failure
-    assert [(run, seconds) for run, seconds in slow if seconds > REAPED_WITHIN] == [], f"seed {SEED}\n" + "\n".join(disorder.story)
+        lost = {entry.run for entry in entries if entry.event == "start" and entry.pid == death.pid} - ended
+        for row in JobRun.objects.filter(pk__in=lost):
+            if row.status != "abandoned" or row.finished_at is None:
+                complaints.append(f"run {row.pk} was killed with {death.pid}, and is {row.status}")
+            elif disorder.has_survivor(death, REAPED_WITHIN):
+                seconds[row.pk] = row.finished_at.timestamp() - death.at
+    print("abandoned after", sorted(round(value, 1) for value in seconds.values()))  # noqa: T201 -- pytest shows it on failure
+    complaints += [f"run {run} was abandoned only after {value:.1f} s" for run, value in seconds.items() if value > REAPED_WITHIN]
+    assert complaints == [], f"seed {SEED}\n" + "\n".join([*complaints, *disorder.story])
 
 
 def live_through(fleet: Fleet, size: Size) -> Disorder:
@@ -88,7 +98,7 @@ def live_through(fleet: Fleet, size: Size) -> Disorder:
     disorder = Disorder(fleet, size.schedulers, SEED, size.freezes)
     disorder.go_on(size.seconds)
     check_the_books(fleet, disorder, settle(fleet, disorder))
-    check_the_dead(disorder)
+    check_the_dead(fleet, disorder)
     return disorder
 
 
@@ -127,7 +137,9 @@ def test_no_slot_is_lost_or_run_twice_when_the_database_is_restarted_as_well(own
         pause_for(1)
         cluster.start()
         own_fleet.reconnect()
+        disorder.everybody_was_disturbed()
     disorder.go_on(size.seconds / 3)
     check_the_books(own_fleet, disorder, settle(own_fleet, disorder))
+    check_the_dead(own_fleet, disorder)
     noticed = [process for process in own_fleet.site.processes if own_fleet.site.events(process, "scheduler_tick_failed")]
     assert noticed, "the restarts hurt nobody, so this has shown nothing"
