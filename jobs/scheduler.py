@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from jobs.capture import capture_logs
 from jobs.changes import changes_for_connection
-from jobs.clock import Clock, database_now
+from jobs.clock import Clock, database_now, look_at_database
 from jobs.executors import RunExecutor, make_executors
 from jobs.instance import Instance, settle_runs_of
 from jobs.models import DatabaseEnvironment, JobDefinition, JobRun, Status
@@ -131,19 +131,20 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def _prepare(self) -> None:
         """What has to be true before the first claim: the clock, our environment, our row.  Repeated when the database fails in the middle."""
-        self.clock.restart(self._first_moment())
+        self._set_clock()
         DatabaseEnvironment.objects.claim()
         self._check_environment()
         self.instance.appear(database_now())
         self._prepared = True
         log.info("scheduler_started", instance=self.instance.id, threads=self._threads, database=connection.vendor)
 
-    @staticmethod
-    def _first_moment() -> datetime:
-        """The database's time; or that of the last claim, if the clock was set back since."""
-        now = database_now()
+    def _set_clock(self) -> None:
+        """To the database's time; or to that of the last claim, if the clock was set back since."""
         latest = JobRun.objects.order_by("-pk").values_list("queued_at", flat=True).first()
-        return latest if latest is not None and now < latest < now + CLOCK_AHEAD_AT_MOST else now
+        look = look_at_database()
+        self.clock.restart(look.moment, look.middle)
+        if latest is not None and (now := self.clock.now()) < latest < now + CLOCK_AHEAD_AT_MOST:
+            self.clock.restart(latest)
 
     def _register(self) -> None:
         made = JobDefinition.objects.register_defaults()
@@ -274,9 +275,10 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         return min([TICK_SECONDS, *((moment - now).total_seconds() for moment in moments)])
 
     def _beat(self) -> None:
-        measured = database_now()
-        if set_back := self.clock.follow(measured):
+        look = look_at_database()
+        if set_back := self.clock.follow(look):
             log.warning("scheduler_clock_set_back", seconds=round(set_back.total_seconds(), 3))
+        measured = look.moment
         self._check_environment()
         self.instance.beat(measured, list(self.lanes.values()))
         if lost := self.instance.take_back(self._known_runs(), self.clock.now()):

@@ -11,6 +11,8 @@ from jobs.models import Author, JobDefinition, JobRun
 from tests.sample.fleet import Fleet, pause_for, seconds_between
 
 MIRA = Author(name="mira", source="admin")
+CLOCKS_DIFFER_BY = 0.05
+"""Seconds: the scheduler's time is what it once read off the database's clock, and that answer was on its way for a while."""
 
 
 @pytest.mark.alone
@@ -24,7 +26,7 @@ def test_an_edit_is_applied_within_250_ms_by_a_scheduler_in_another_process(flee
         delays.append(seconds_between(definition.updated_at, definition.applied_at))
     print("edit to applied:", [round(delay, 4) for delay in delays])  # noqa: T201 -- pytest shows it on failure
     assert statistics.median(delays) < 0.25
-    assert min(delays) >= 0
+    assert min(delays) > -CLOCKS_DIFFER_BY
 
 
 @pytest.mark.alone

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs.capture import capture_logs
+from jobs.clock import Clock, look_at_database
 from jobs.exceptions import RunNotFound, UnknownFunction
 from jobs.models import JobRun
 from jobs.registry import get_function
@@ -23,10 +23,6 @@ from jobs.runner import Run, run_async, run_sync
 from jobs.statements import FinishedRun
 
 TELL_SECONDS = 0.5
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Command(BaseCommand):
@@ -42,19 +38,21 @@ class Command(BaseCommand):
         except RunNotFound as error:
             raise CommandError(str(error), returncode=3) from None
         capture_logs()
+        look = look_at_database()
+        clock = Clock(look.moment, look.middle)  # as its scheduler has it
         run = Run.of(row.job, row.pk, row.scheduled_for, kwargs=row.kwargs, attempt=row.attempt, cause=row.cause)
         pipe = _Pipe(outcome_fd, run)
         pipe.start()
-        pipe.finish(self._run(run))
+        pipe.finish(self._run(run, clock))
         os._exit(0)  # threads that the function has left behind do not keep the process
 
     @staticmethod
-    def _run(run: Run) -> FinishedRun:
+    def _run(run: Run, clock: Clock) -> FinishedRun:
         try:
             is_async = get_function(run.function).is_async
         except UnknownFunction:
             is_async = False  # run_sync says it
-        return asyncio.run(run_async(run, _now)) if is_async else run_sync(run, _now)
+        return asyncio.run(run_async(run, clock.now)) if is_async else run_sync(run, clock.now)
 
 
 class _Pipe(threading.Thread):
