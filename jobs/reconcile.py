@@ -87,11 +87,11 @@ class _Move:
         plans = self._earlier(before)
         ends = [plan.scheduled_from for plan in [*plans, self.plan]][1:]
         for plan, end in zip(plans, ends, strict=True):
-            until = min(now, end)
             try:
                 first = self.next_run_time if plan is before else self._first_of(plan)
-                if first is not None and first <= until:
-                    answers += decide(plan.schedule, plan.policy, plan.schedule.due(first, until), now, occupied=0)
+                # An edit may be dated some milliseconds after our own clock; the old schedule's slots up to it are due all the same.
+                if first is not None and first <= end:
+                    answers += decide(plan.schedule, plan.policy, plan.schedule.due(first, end), now, occupied=0)
             except UNSCHEDULABLE:
                 continue  # a schedule that nobody could follow owes nothing
         return answers

@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from jobs.clock import database_now
 from jobs.exceptions import JobArchived, RevisionMismatch, UnknownFunction
 from jobs.models.author import CODE, Author
 from jobs.models.definition_set import APPLIED_FIELDS, SCHEDULE_FIELDS, JobDefinitionQuerySet
@@ -133,6 +134,11 @@ class JobDefinition(models.Model):
             models.CheckConstraint(name="jobs_at_least_one_instance", condition=Q(max_instances__gte=1)),
         )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Rows out of the database come with `args`.  What nobody gave is this machine's time so far, and becomes the database's.
+        self._guessed = [] if args else [name for name in ("created_at", "scheduled_from") if name not in kwargs]
+
     def __str__(self) -> str:
         return self.title or self.pk
 
@@ -204,16 +210,37 @@ class JobDefinition(models.Model):
         """Save; a change of a stored row takes a new revision, whoever makes it."""
         with transaction.atomic():
             before = None if self._state.adding else JobDefinition.objects.select_for_update(no_key=True).filter(pk=self.pk).first()
-            self.updated_at = self._history_date = now()
             if before is None:
+                self.date()
                 self.scheduled_from = self.created_at
             else:
-                self.revision = before.revision + 1
-                if any(getattr(self, name) != getattr(before, name) for name in SCHEDULE_FIELDS):
-                    self.scheduled_from = max(self.updated_at, self._answered_until() or self.updated_at)
+                self.follow(before)
             if kwargs.get("update_fields") is not None:
                 kwargs["update_fields"] = {*kwargs["update_fields"], "revision", "updated_at", "scheduled_from"}
             super().save(*args, **kwargs)
+
+    def date(self) -> None:
+        """Stamp a row that is about to be made.
+
+        Schedulers go by the database's clock, and so must the stamps: a web server's own may be ahead of it or behind.
+        """
+        self.updated_at = self._history_date = moment = database_now()
+        for name in self._guessed:
+            setattr(self, name, moment)
+
+    def follow(self, before: JobDefinition) -> None:
+        """Become the next revision of a stored row, which must be locked: two edits are dated in the order in which they come."""
+        self.updated_at = self._history_date = database_now()
+        self.revision = max(self.revision, before.revision) + 1
+        if self.has_schedule_of(before):
+            self.scheduled_from = before.scheduled_from
+        else:
+            # Never before the last change: the clock may have been set back between the two.
+            self.scheduled_from = max(filter(None, (self.updated_at, before.scheduled_from, self._answered_until())))
+
+    def has_schedule_of(self, other: object) -> bool:
+        """Whether another definition, or a record of the history, has the same slots."""
+        return all(getattr(self, name) == getattr(other, name) for name in (*SCHEDULE_FIELDS, "created_at"))
 
     def _answered_until(self) -> datetime | None:
         """The latest slot that has its answer: it belongs to the schedule that it was answered by, even if the clock was set back since."""
@@ -287,7 +314,7 @@ class JobDefinition(models.Model):
 
     def archive(self, author: Author, reason: str = "") -> JobDefinition:
         """Take the job off the schedule for good; its history stays."""
-        return self.edit(author, reason=reason, archived_at=self.archived_at or now())
+        return self.edit(author, reason=reason, archived_at=self.archived_at or database_now())
 
     def restore(self, author: Author, reason: str = "") -> JobDefinition:
         """Undo `archive`."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.db.models import F
-from django.utils.timezone import now
+from django.db.models import F, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce, Greatest
 
+from jobs.clock import database_now
 from jobs.exceptions import JobExists, JobNotFound
 from jobs.models.author import CODE, Author
 from jobs.registry import all_functions
@@ -99,9 +100,17 @@ class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
         with transaction.atomic():
             keys = list(self.values_list("pk", flat=True))
             touched = self.model._base_manager.filter(pk__in=keys)
-            stamps = {"revision": F("revision") + 1, "updated_at": now()}
+            moment = database_now()
+            stamps = {"revision": F("revision") + 1, "updated_at": moment}
             if changes.keys() & SCHEDULE_FIELDS:
-                stamps["scheduled_from"] = now()
+                stamps["scheduled_from"] = self._schedule_ends(moment)
             count = models.QuerySet.update(touched, **stamps | changes)
-            self.model.history.bulk_history_create(touched, update=True)
+            self.model.history.bulk_history_create(touched, update=True, default_date=moment)
         return count
+
+    def _schedule_ends(self, moment: datetime) -> Greatest:
+        """When the schedules so far end, if they are changed at `moment`; the same rule as `JobDefinition.follow`."""
+        runs = self.model._meta.get_field("runs").related_model._base_manager
+        answered = runs.filter(job=OuterRef("pk"), cause="schedule").order_by("-scheduled_for").values("scheduled_for")[:1]
+        edited = Value(moment, output_field=models.DateTimeField())
+        return Greatest(F("scheduled_from"), edited, Coalesce(Subquery(answered), edited))

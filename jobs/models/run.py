@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from jobs.clock import database_now
 from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
 from jobs.registry import all_functions
 
@@ -92,7 +93,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         """
         if idempotency_key and (known := self._same_request(job, kwargs, idempotency_key)):
             return known
-        moment = now()
+        moment = database_now()
         while True:
             try:
                 with transaction.atomic():
@@ -228,7 +229,7 @@ class JobRun(models.Model):
 
         Raises RunFinished when it has ended.
         """
-        moment = now()
+        moment = database_now()
         reason = f"cancelled by {requested_by}"
         mine = JobRun.objects.filter(pk=self.pk)
         if not mine.unclaimed().update(status=Status.CANCELLED, finished_at=moment, reason=reason, cancel_requested_at=moment):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
+
+import time_machine
 
 from jobs.lanes import LOOP, PROCESSES, THREADS, Room
 from jobs.models import Author, JobDefinition, JobRun, Status
@@ -20,6 +24,13 @@ STAFF = Author(name="ada", source="admin")
 
 def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
+
+
+@contextmanager
+def at(moment: datetime) -> Iterator[None]:
+    """It is `moment`, by this machine's clock and by the database's."""
+    with time_machine.travel(moment, tick=False), patch("jobs.clock._ask_postgresql", lambda: datetime.now(UTC)):
+        yield
 
 
 def define(job_id: str, created_at: datetime = START, **fields: Any) -> JobDefinition:

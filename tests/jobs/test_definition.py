@@ -3,16 +3,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+import time_machine
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, connections, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jobs.exceptions import JobArchived, JobExists, JobNotFound, RevisionMismatch
-from jobs.models import CODE, FOREVER, JobDefinition
+from jobs.models import CODE, FOREVER, JobDefinition, JobRun
 from jobs.registry import job, unregister
-from tests.jobs.engine import STAFF, START, define, seconds
+from tests.jobs.engine import STAFF, START, at, define, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -134,8 +139,49 @@ def test_of_two_who_edit_the_same_revision_at_once_one_is_told() -> None:
 def test_only_a_change_of_the_schedule_moves_where_it_starts_from() -> None:
     definition = define("a")
     assert definition.edit(STAFF, title="x", misfire_grace_seconds=None, max_retries=3).scheduled_from == START
-    moved = definition.edit(STAFF, interval_seconds=61)
-    assert moved.scheduled_from == moved.updated_at
+    with at(START + seconds(30)):
+        moved = definition.edit(STAFF, interval_seconds=61)
+    assert moved.scheduled_from == moved.updated_at == START + seconds(30)
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+@given(walls=st.lists(st.integers(-3600, 3600), min_size=2, max_size=6))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+def test_schedules_follow_each_other_although_the_clock_is_set_back_between_two_edits(walls: list[int], in_bulk: bool) -> None:
+    with transaction.atomic():
+        definition = define("a")
+        JobRun.objects.create(job=definition, scheduled_for=START + seconds(1800), status="queued")
+        for number, wall in enumerate(walls):
+            with at(START + seconds(wall)):
+                if in_bulk:
+                    JobDefinition.objects.filter(pk="a").update(interval_seconds=100 + number)
+                else:
+                    stored().edit(STAFF, interval_seconds=100 + number)
+        starts = list(definition.history.order_by("revision").values_list("scheduled_from", flat=True))
+        assert starts == [START, *accumulate((START + seconds(max(wall, 1800)) for wall in walls), max)]
+        transaction.set_rollback(True)
+
+
+def test_a_stale_copy_that_is_saved_does_not_take_the_schedules_start_back() -> None:
+    definition = define("a")
+    stale = stored()
+    with at(START + seconds(30)):
+        definition.edit(STAFF, interval_seconds=61)
+    with at(START + seconds(40)):
+        changed = stored().edit(STAFF, interval_seconds=stale.interval_seconds)
+    stale.title = "stale"
+    stale.save()
+    assert stored().scheduled_from == changed.scheduled_from == START + seconds(40)
+
+
+def test_a_definition_is_dated_by_the_databases_clock_unless_somebody_says_when() -> None:
+    """A web server whose clock is ahead would let the first slot wait; one that is behind would have slots missed from the start."""
+    with time_machine.travel(START, tick=False), patch("jobs.clock._ask_postgresql", lambda: START + seconds(10)):
+        made = JobDefinition.objects.add(STAFF, id="made", function="tests_nothing", interval_seconds=60)
+        backdated = JobDefinition.objects.add(STAFF, id="backdated", function="tests_nothing", interval_seconds=60, created_at=START - seconds(5))
+    ahead = 10 if connection.vendor == "postgresql" else 0  # SQLite has no clock but this machine's
+    assert (made.created_at, made.scheduled_from, made.updated_at) == (START + seconds(ahead),) * 3
+    assert (backdated.created_at, backdated.scheduled_from) == (START - seconds(5),) * 2
 
 
 def test_a_pause_lasts_until_its_time_or_until_somebody_resumes_the_job() -> None:

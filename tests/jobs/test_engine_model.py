@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import transaction
 from django_apscheduler.models import DjangoJob
 from hypothesis import HealthCheck, Phase, settings
@@ -18,7 +17,7 @@ from jobs.instance import settle_runs_of
 from jobs.models import FOREVER, JobDefinition, JobRun, Status
 from jobs.runner import Run
 from jobs.triggers import TICK
-from tests.jobs.engine import STAFF, START, Hand, answers, define, seconds
+from tests.jobs.engine import STAFF, START, Hand, answers, at, define, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -148,13 +147,13 @@ class Engine(RuleBasedStateMachine):
     # -- staff -------------------------------------------------------------------------------------------
 
     def _edit(self, job_id: str, **changes: Any) -> None:
-        # The wall clock may be set back behind slots that were answered, but not behind the edit before: such edits have no order.
-        wall = max(self.now - self.set_back, self.epochs[job_id][-1].since)
+        # The wall clock may be set back behind slots that were answered, and behind the edit before.
+        wall = self.now - self.set_back
         latest = answers(job_id)[-1:]
-        with time_machine.travel(wall, tick=False):
+        with at(wall):
             JobDefinition.objects.get(pk=job_id).edit(STAFF, **changes)
         last = self.epochs[job_id][-1]
-        since = max([wall, *(slot for slot, _status, _slots in latest)])
+        since = max([wall, last.since, *(slot for slot, _status, _slots in latest)])
         epoch = Epoch(
             since,
             changes.get("interval_seconds", last.interval),
@@ -175,7 +174,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(job_id=jobs)
     def run_now(self, job_id: str) -> None:
-        with time_machine.travel(self.now - self.set_back, tick=False):
+        with at(self.now - self.set_back):
             JobRun.objects.request(JobDefinition.objects.get(pk=job_id), "ada")
 
     @rule(job_id=jobs)

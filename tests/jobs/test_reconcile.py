@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.core import serializers
 from django.db import connection
 from django_apscheduler.models import DjangoJob
@@ -12,7 +11,7 @@ from django_apscheduler.models import DjangoJob
 from jobs.models import FOREVER, JobDefinition, JobRun, ScheduledJob
 from jobs.reconcile import restore_entries
 from jobs.statements import for_connection
-from tests.jobs.engine import STAFF, START, Hand, answers, define, seconds
+from tests.jobs.engine import STAFF, START, Hand, answers, at, define, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -21,8 +20,8 @@ def next_run(job_id: str) -> datetime | None:
     return ScheduledJob.objects.get(pk=job_id).next_run_time
 
 
-def change(definition: JobDefinition, at: datetime, **changes: Any) -> JobDefinition:
-    with time_machine.travel(at, tick=False):
+def change(definition: JobDefinition, moment: datetime, **changes: Any) -> JobDefinition:
+    with at(moment):
         return definition.edit(STAFF, **changes)
 
 
@@ -140,7 +139,7 @@ def test_edits_that_commit_out_of_order_are_all_applied() -> None:
 def test_a_bulk_update_is_an_edit_with_revision_history_and_effect() -> None:
     hand, definition = Hand(), define("a", interval_seconds=3600)
     hand.tick(START)
-    with time_machine.travel(START + seconds(30), tick=False):
+    with at(START + seconds(30)):
         JobDefinition.objects.filter(pk="a").update(interval_seconds=60)
     assert hand.reconcile(START + seconds(31)) == 1
     assert next_run("a") == START + seconds(60)
@@ -152,7 +151,7 @@ def test_whoever_writes_a_single_field_makes_an_edit(by: str) -> None:
     hand, definition = Hand(), define("a", interval_seconds=3600)
     hand.tick(START)
     definition.interval_seconds = 60
-    with time_machine.travel(START + seconds(30), tick=False):
+    with at(START + seconds(30)):
         match by:
             case "update_fields":
                 definition.save(update_fields=["interval_seconds"])

@@ -18,6 +18,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware, now
 
 from jobs.audit import audit
+from jobs.clock import database_now
 from jobs.exceptions import JobNotFound, JobsError, RunNotFound
 from jobs.models import Author, DatabaseEnvironment, JobDefinition, JobRun, ScheduledJob
 from jobs.transfer import export_definitions, import_definitions
@@ -111,7 +112,7 @@ class Command(BaseCommand):
         self._print(options, counts, ", ".join(f"{count} {what}" for what, count in counts.items()))
 
     def audit(self, options: dict[str, Any]) -> None:
-        moment = now()
+        moment = database_now()
         found = list(audit(options["since"] or moment - timedelta(days=1), moment))
         bad = [entry for entry in found if entry.missing or entry.problem]
         rows = [{"job": entry.job_id, "missing": entry.missing, "slots": entry.unanswered, "problem": entry.problem} for entry in bad]
