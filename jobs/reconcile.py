@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
+from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef
 from django_apscheduler.models import DjangoJob
 
@@ -23,7 +24,7 @@ AT_ONCE = 500
 def reconcile(store: JobStore, instance: str, now: datetime) -> int:
     """Apply definitions whose revision has moved on, some hundred at a time; returns how many there were."""
     with for_connection().transaction():
-        definitions = list(JobDefinition.objects.unapplied().select_for_update(no_key=True, skip_locked=True).order_by("pk")[:AT_ONCE])
+        definitions = _unapplied(now)
         entries = {row.pk: row for row in DjangoJob.objects.select_for_update().filter(pk__in=[row.pk for row in definitions])}
         plans = _applied(store, definitions, entries)
         answered = _answered([row.pk for row in definitions if row.pk not in plans])
@@ -38,8 +39,25 @@ def reconcile(store: JobStore, instance: str, now: datetime) -> int:
     return len(moves)
 
 
-def restore_entries() -> int:
-    """Mark definitions that have no entry in the store, such as those of a fixture, so that the next tick makes it."""
+def _unapplied(now: datetime) -> list[JobDefinition]:
+    """Lock and return some; those that came past `save()` get their history first."""
+    unapplied = JobDefinition.objects.unapplied().select_for_update(no_key=True, skip_locked=True).order_by("pk")
+    definitions = list(unapplied[:AT_ONCE])
+    ours = JobDefinition.objects.filter(pk__in=[row.pk for row in definitions])
+    if ours.record_unrecorded(now, AT_ONCE):
+        definitions = list(ours.order_by("pk"))
+    return definitions
+
+
+def restore_entries(now: datetime) -> int:
+    """Mark definitions that have no entry in the store, such as those of a fixture, so that the next tick makes it.
+
+    The history of others that came past `save()` is written here, because no tick will look at them.
+    """
+    more = True
+    while more:
+        with transaction.atomic():
+            more = JobDefinition.objects.record_unrecorded(now, AT_ONCE) == AT_ONCE
     entries = DjangoJob.objects.filter(pk=OuterRef("pk"))
     lost = JobDefinition.objects.current().exclude(trigger="interval", interval_seconds=0).filter(~Exists(entries)).exclude(applied_revision=0)
     return lost.update(applied_revision=0)

@@ -152,7 +152,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             log.info("job_registered", job=definition.pk, function=definition.function)
         log.info("default_jobs_registered", made=len(made), total=JobDefinition.objects.current().count())
         JobRun.objects.request_at_start()
-        restore_entries()
+        restore_entries(self.clock.now())
         self._registered = True
 
     def _check_environment(self) -> None:

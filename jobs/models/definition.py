@@ -231,6 +231,7 @@ class JobDefinition(models.Model):
     def follow(self, before: JobDefinition) -> None:
         """Become the next revision of a stored row, which must be locked: two edits are dated in the order in which they come."""
         self.updated_at = self._history_date = database_now()
+        JobDefinition.objects.filter(pk=before.pk).record_unrecorded(self.updated_at, 1)
         self.revision = max(self.revision, before.revision) + 1
         if self.has_schedule_of(before):
             self.scheduled_from = before.scheduled_from

@@ -173,7 +173,7 @@ def test_a_definition_from_a_fixture_is_scheduled() -> None:
         cursor.execute("DELETE FROM django_apscheduler_djangojob")
     for loaded in serializers.deserialize("json", dump):
         loaded.save()
-    restore_entries()
+    restore_entries(START)
     hand.reconcile(START + seconds(1))
     assert next_run("a") == START + seconds(60)
 
@@ -197,7 +197,7 @@ def test_an_entry_that_was_lost_is_made_again_and_repeats_no_slot() -> None:
     hand.tick(START)
     hand.finish(hand.tick(START + seconds(300)), START + seconds(301))
     DjangoJob.objects.all().delete()
-    assert restore_entries() == 1
+    assert restore_entries(START) == 1
     hand.finish(hand.tick(START + seconds(430)), START + seconds(431))
     assert answers("a") == [(START + seconds(300), "succeeded", 5), (START + seconds(420), "succeeded", 2)]
 

@@ -50,6 +50,12 @@ def test_a_job_that_loaddata_brings_while_a_scheduler_runs_is_scheduled(fleet: F
     fixture.write_text(json.dumps([{"model": "jobs.jobdefinition", "pk": "from_a_fixture", "fields": fields}]))
     fleet.site.manage("loaddata", str(fixture))
     fleet.wait_for_runs("from_a_fixture", 2, "succeeded")
+    fleet.site.manage("jobs", "audit")
+    robbed = fleet.runs("from_a_fixture", "succeeded")[0]
+    robbed.delete()
+    done = fleet.site.manage("jobs", "audit", check=False)
+    assert done.returncode == 1
+    assert f"from_a_fixture: {robbed.scheduled_for.isoformat()}" in done.stdout
 
 
 def test_a_job_that_is_archived_or_set_to_zero_fires_no_more(fleet: Fleet) -> None:
