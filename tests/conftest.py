@@ -27,10 +27,12 @@ CHROMIUM_ARGS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "page" in getattr(item, "fixturenames", ()) or "context" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+            item.add_marker("once")  # what the pages ask of a database is tested on both by tests/admin
         if item.get_closest_marker("browser") and not CHROMIUM:
             item.add_marker(pytest.mark.skip(reason="no chromium on this machine (Debian: apt install chromium)"))
         for vendor in ("postgresql", "sqlite"):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -141,9 +142,7 @@ class Site:
 
     def user(self, username: str, **fields: Any) -> User:
         """The user of that name, with `PASSWORD`; made when there is none."""
-        # The test process hashes cheaply; the web server knows only the hashers of production.
-        password = make_password(PASSWORD, hasher="pbkdf2_sha256")
-        user, _created = User.objects.get_or_create(username=username, defaults={"password": password, **fields})
+        user, _created = User.objects.get_or_create(username=username, defaults={"password": _hashed_password(), **fields})
         return user
 
     def superuser(self, username: str = "admin") -> User:
@@ -203,6 +202,12 @@ class Site:
     def _tail(self, process: subprocess.Popen[bytes]) -> str:
         lines = self.output(process).splitlines()[-40:]
         return f"--- {self._processes[process].name} (pid {process.pid}, exit code {process.poll()})\n" + "\n".join(lines)
+
+
+@cache
+def _hashed_password() -> str:
+    # The test process hashes cheaply; the web server knows only the hashers of production, and they take their time.
+    return make_password(PASSWORD, hasher="pbkdf2_sha256")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

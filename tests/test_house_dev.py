@@ -77,7 +77,7 @@ def dev(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "dev", *arguments], cwd=REPOSITORY, env=os.environ | variables, capture_output=True, text=True, check=False)
 
 
-def test_one_command_serves_a_site_that_the_printed_password_opens_and_a_signal_ends_all_of_it(up: Up) -> None:
+def test_one_command_serves_a_site_that_the_printed_password_opens_and_a_signal_ends_all_of_it(up: Up, tmp_path: Path) -> None:
     up.wait_until_it_runs()
     [password] = PASSWORD.findall(up.printed)
     with httpx2.Client(base_url=f"http://127.0.0.1:{up.port}", trust_env=False, timeout=20) as browser:
@@ -90,12 +90,6 @@ def test_one_command_serves_a_site_that_the_printed_password_opens_and_a_signal_
     up.process.send_signal(signal.SIGTERM)
     assert up.process.wait(35) == 0, up.said
     assert up.survivors() == []
-
-
-def test_the_password_is_printed_only_by_the_first_start(up: Up, tmp_path: Path) -> None:
-    up.wait_until_it_runs()
-    up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(35) == 0
     again = Up(tmp_path)
     try:
         again.wait_until_it_runs()

@@ -13,6 +13,8 @@ import pytest
 from tests.processes import PASSWORD, REPOSITORY, Site
 from tests.settings import SECRET_KEY_FOR_TESTS
 
+pytestmark = pytest.mark.once
+
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 LOGGERS = {"log", "logger", "_log"}
 DOCUMENTED = set(re.findall(r"^\| `([a-z_]+)` \|", (REPOSITORY / "docs" / "operations.md").read_text(), re.MULTILINE))
@@ -34,19 +36,16 @@ def log_calls() -> Iterator[tuple[str, ast.expr]]:
                     yield f"{path}:{node.lineno}", node.args[0]
 
 
-@pytest.mark.once
 def test_every_event_in_the_code_is_documented() -> None:
     used = {argument.value for _where, argument in log_calls() if isinstance(argument, ast.Constant)}
     assert used - DOCUMENTED == set()
 
 
-@pytest.mark.once
 def test_every_documented_event_is_in_the_code() -> None:
     strings = {node.value for _path, tree in sources() for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     assert DOCUMENTED - strings == set()
 
 
-@pytest.mark.once
 def test_no_event_name_is_built_from_data() -> None:
     assert [where for where, argument in log_calls() if not isinstance(argument, ast.Constant | ast.Name)] == []
 

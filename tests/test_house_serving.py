@@ -8,6 +8,8 @@ import pytest
 
 from tests.processes import Site
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("asgi", [False, True], ids=["gunicorn", "uvicorn"])
 def test_staff_can_log_in_and_read_static_files(site: Site, *, asgi: bool) -> None:

@@ -42,6 +42,7 @@ def test_a_scheduler_ticks_on_the_database_of_the_test_and_ends_cleanly(site: Si
     assert all(json.loads(line) for line in site.output(scheduler).splitlines())
 
 
+@pytest.mark.once
 def test_no_process_outlives_the_site(site: Site) -> None:
     site.start_web(workers=2)
     [server] = site.processes
@@ -51,6 +52,7 @@ def test_no_process_outlives_the_site(site: Site) -> None:
     wait_until(lambda: not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family), message="a worker lives on")
 
 
+@pytest.mark.once
 def test_a_process_that_dies_of_an_exception_fails_the_test_that_started_it(site: Site) -> None:
     process = site.start(sys.executable, "-c", "raise RuntimeError('out of cheese')", name="broken")
     process.wait(10)
@@ -58,6 +60,7 @@ def test_a_process_that_dies_of_an_exception_fails_the_test_that_started_it(site
         site.close()
 
 
+@pytest.mark.once
 def test_a_process_that_the_test_killed_does_not_fail_it(site: Site) -> None:
     process = site.start(sys.executable, "-c", "import time; time.sleep(60)", name="sleeper")
     assert site.stop(process, signal.SIGKILL) == -signal.SIGKILL

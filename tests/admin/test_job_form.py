@@ -64,6 +64,7 @@ def test_the_time_of_the_save_and_its_effect_are_told(post_job: Any, make_job: A
     assert messages == ["Saved. The scheduler has not applied it within a second; the list shows when it has."]
 
 
+@pytest.mark.once
 @pytest.mark.alone
 def test_without_a_scheduler_nobody_waits(post_job: Any, make_job: Any) -> None:
     definition, started = make_job(), time.perf_counter()

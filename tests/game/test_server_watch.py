@@ -172,6 +172,7 @@ def test_a_new_game_version_is_compared_with_the_mods_at_once(run_job: Job, fold
     assert (before, InstalledMod.objects.get(modid="quernstone").compatibility) == ("not_verified", "compatible")
 
 
+@pytest.mark.once
 @pytest.mark.alone
 def test_a_look_costs_no_more_than_twenty_milliseconds(folder: Path, port: int) -> None:
     status = None

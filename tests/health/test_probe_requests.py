@@ -10,6 +10,7 @@ from tests.processes import Site
 from tests.waiting import wait_until
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("asgi", [False, True], ids=["WSGI", "ASGI"])
 def test_probes_pass_where_other_requests_are_refused_and_leave_no_trace(site: Site, asgi: bool) -> None:
     site.start_web(asgi=asgi, VS_HTTPS="true", VS_ALLOWED_HOSTS="jobs.example")

@@ -78,9 +78,14 @@ def _next_that_exists(local: datetime, zone: ZoneInfo) -> datetime:
 
 def transitions(zone: str) -> list[datetime]:
     """The hours in which the zone's clocks change within the three years."""
-    hours = [YEARS[0] + timedelta(hours=n) for n in range((YEARS[1] - YEARS[0]) // timedelta(hours=1))]
-    offsets = [moment.astimezone(ZoneInfo(zone)).utcoffset() for moment in hours]
-    return [hour for hour, before, after in zip(hours[1:], offsets, offsets[1:], strict=False) if before != after]
+    return [hour for day in _changes(zone, YEARS[0], YEARS[1], DAY) for hour in _changes(zone, day - DAY, day, timedelta(hours=1))]
+
+
+def _changes(zone: str, start: datetime, end: datetime, step: timedelta) -> list[datetime]:
+    """The moments, `step` apart, at which the zone's offset is another than one step before."""
+    moments = [start + n * step for n in range((end - start) // step + 1)]
+    offsets = [moment.astimezone(ZoneInfo(zone)).utcoffset() for moment in moments]
+    return [moment for moment, before, after in zip(moments[1:], offsets, offsets[1:], strict=False) if before != after]
 
 
 def random_expression(dice: random.Random) -> Expression:
