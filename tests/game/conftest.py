@@ -26,7 +26,7 @@ Job = Callable[[str], dict[str, Any]]
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
-HASTY = Patience(deadline=1.5, connect=0.5, read=0.4, attempts=2, first_wait=0.01, longest_wait=0.05)
+HASTY = Patience(deadline=3.0, connect=1.0, read=0.8, attempts=2, first_wait=0.01, longest_wait=0.05)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def fetch(url: str, path: str = "stable.json", max_bytes: int = FEED_BYTES, know
     [
         (servers.bomb, exceptions.UpstreamTooLarge, "more than 2,097,152 bytes"),
         (servers.endless, exceptions.UpstreamTooLarge, "more than 2,097,152 bytes"),
-        (servers.drip, exceptions.UpstreamTimeout, "no complete answer within 1.5 s"),
+        (servers.drip, exceptions.UpstreamTimeout, f"no complete answer within {HASTY.deadline:g} s"),
         (servers.hang, exceptions.UpstreamTimeout, "nothing came for too long"),
         (servers.reset, exceptions.UpstreamUnreachable, "broken"),
         (servers.cut_short, exceptions.UpstreamUnreachable, "broken"),
