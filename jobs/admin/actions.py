@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.contrib import messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -20,7 +22,7 @@ from jobs.admin.access import demand, may, person
 from jobs.admin.confirmation import confirm_change
 from jobs.admin.verbs import VERBS, Verb
 from jobs.exceptions import JobNotFound, JobsError
-from jobs.forms import ReasonForm, RunForm
+from jobs.forms import RunForm, RunManyForm
 from jobs.models import JobDefinition, JobRun
 
 if TYPE_CHECKING:
@@ -75,7 +77,8 @@ class ActionsMixin(Base):
         form = _form_for(verb, definitions, request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
             return self._ask(request, verb, definitions, form, one=one)
-        made = [outcome for definition in definitions if (outcome := _perform(request, verb, definition, form)) is not None]
+        with transaction.atomic() if verb.all_or_none else nullcontext():
+            made = [outcome for definition in definitions if (outcome := _perform(request, verb, definition, form)) is not None]
         return self._answer(request, verb, made, definitions, one=one)
 
     def _ask(self, request: HttpRequest, verb: Verb, definitions: list[JobDefinition], form: Any, *, one: bool) -> HttpResponse:
@@ -110,7 +113,7 @@ class ActionsMixin(Base):
 
 def _form_for(verb: Verb, definitions: list[JobDefinition], data: Any) -> Any:
     if verb.form is RunForm:
-        return RunForm(definitions[0], data) if len(definitions) == 1 else ReasonForm(data)
+        return RunForm(definitions[0], data) if len(definitions) == 1 else RunManyForm(definitions, data)
     return verb.form(data)
 
 

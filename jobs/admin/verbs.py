@@ -10,7 +10,7 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from jobs.forms import FIELDS, PauseForm, ReasonForm, RunForm
+from jobs.forms import FIELDS, PauseForm, ReasonForm, RunForm, RunManyForm
 from jobs.models import Author, JobDefinition
 
 Text = str | Promise
@@ -18,7 +18,10 @@ Text = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`perform` gets the definition, the author and the answers of `form`; it returns what the verb made, if anything."""
+    """`perform` gets the definition, the author and the answers of `form`; it returns what the verb made, if anything.
+
+    With `all_or_none` several definitions are one transaction, and `form` has to refuse for all of them.
+    """
 
     name: str
     label: Text
@@ -27,11 +30,11 @@ class Verb:
     permission: str
     form: type[forms.Form]
     perform: Callable[[JobDefinition, Author, Any], Any]
-    moves_slots: bool = True
+    all_or_none: bool = False
 
 
-def _run(definition: JobDefinition, author: Author, form: Any) -> Any:
-    return definition.request_run(author, form.kwargs if isinstance(form, RunForm) else None)
+def _run(definition: JobDefinition, author: Author, form: RunForm | RunManyForm) -> Any:
+    return definition.request_run(author, form.kwargs)
 
 
 def _pause(definition: JobDefinition, author: Author, form: PauseForm) -> Any:
@@ -74,7 +77,7 @@ VERBS = {
             "run_jobdefinition",
             RunForm,
             _run,
-            moves_slots=False,
+            all_or_none=True,
         ),
         Verb("pause", _("Pause"), _("No run starts by itself until then; it can still be run by hand."), _("Paused."), "pause_jobdefinition", PauseForm, _pause),
         Verb(

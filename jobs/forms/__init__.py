@@ -1,6 +1,7 @@
 """The forms of the admin: what people type, made into what the models take."""
 
-from jobs.forms.actions import PauseForm, ReasonForm, RunForm
+from jobs.forms.actions import PauseForm, ReasonForm, RunForm, RunManyForm
+from jobs.forms.conflict import Conflict
 from jobs.forms.duration import DurationField
 from jobs.forms.job import FAILURE, FIELDS, LATENESS, RETENTION, SCHEDULE, JobForm, ScheduleForm, job_form
 
@@ -10,11 +11,13 @@ __all__ = [
     "LATENESS",
     "RETENTION",
     "SCHEDULE",
+    "Conflict",
     "DurationField",
     "JobForm",
     "PauseForm",
     "ReasonForm",
     "RunForm",
+    "RunManyForm",
     "ScheduleForm",
     "job_form",
 ]

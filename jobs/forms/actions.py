@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.forms.arguments import argument_fields, initial_of, kwargs_of
+from jobs.exceptions import JobArchived
+from jobs.forms.arguments import argument_fields, initial_of, kwargs_of, shared_argument_fields
 from jobs.forms.job import MomentField
 from jobs.models import JobDefinition
 
@@ -52,3 +54,31 @@ class RunForm(forms.Form):
     @property
     def kwargs(self) -> Any:
         return kwargs_of(self.cleaned_data, self.fields)
+
+
+class RunManyForm(forms.Form):
+    """Arguments for one run of each of several jobs; what is left empty is as each job has it."""
+
+    def __init__(self, definitions: Sequence[JobDefinition], data: Any = None) -> None:
+        super().__init__(data)
+        self.fields.update(shared_argument_fields([definition.function for definition in definitions]))
+        self.definitions = definitions
+
+    def clean(self) -> dict[str, Any] | None:
+        """Check every job before any of them runs: one that would refuse is named."""
+        if not self.errors:
+            asked = ((definition, self._problem(definition)) for definition in self.definitions)
+            if problems := [f"{definition}: {problem}" for definition, problem in asked if problem]:
+                raise ValidationError(problems, code="refused")
+        return self.cleaned_data
+
+    def _problem(self, definition: JobDefinition) -> str | None:
+        if definition.archived_at is not None:
+            return str(JobArchived(definition.pk))
+        own, typed = definition.kwargs, self.kwargs
+        return definition.kwargs_problem(own | typed if isinstance(own, dict) and isinstance(typed, dict) else typed or own)
+
+    @property
+    def kwargs(self) -> Any:
+        """The arguments that every run gets, or None when each job's own are wanted."""
+        return kwargs_of(self.cleaned_data, self.fields) or None

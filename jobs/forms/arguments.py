@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import typing
+from collections.abc import Sequence
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Literal, Union
+from typing import Any, Literal, Union, cast
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -35,6 +37,32 @@ def argument_fields(function_name: str, kwargs: Any) -> dict[str, forms.Field]:
     if not named or not isinstance(kwargs, dict) or not kwargs.keys() <= {parameter.name for parameter in parameters}:
         return {JSON_FIELD: _json_kwargs_field()}
     return {PREFIX + parameter.name: _field(parameter) for parameter in parameters}
+
+
+def shared_argument_fields(function_names: Sequence[str]) -> dict[str, forms.Field]:
+    """Fields for arguments that several jobs are to get at once, none of them needed: each job has its own.
+
+    One field for each parameter where all functions have the same signature, else a single JSON field.
+    """
+    own = _("Empty: as each job has it.")
+    if not _same_signature(function_names):
+        field: forms.Field = _json_kwargs_field()
+        field.help_text = format_lazy("{} {}", field.help_text, own)
+        return {JSON_FIELD: field}
+    fields = argument_fields(function_names[0], {})
+    for field in fields.values():
+        field.required, field.help_text = False, own
+        if isinstance(field, forms.TypedChoiceField):
+            field.choices = [("", _("as each job has it")), *cast("list[Any]", field.choices)[1:]]
+    return fields
+
+
+def _same_signature(function_names: Sequence[str]) -> bool:
+    try:
+        first, *others = [get_function(name).signature for name in dict.fromkeys(function_names)]
+    except UnknownFunction:
+        return False
+    return all(other == first for other in others)
 
 
 def kwargs_of(cleaned_data: dict[str, Any], fields: dict[str, forms.Field]) -> Any:

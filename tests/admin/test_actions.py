@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError, connection
 from django.test import Client
 
 from jobs.admin.verbs import VERBS
@@ -94,6 +95,66 @@ def test_many_jobs_are_asked_about_once_and_changed_together(admin: Client, make
     assert list(JobDefinition.objects.filter(pause_reason="moving house").values_list("pk", flat=True)) == ["a", "b"]
     on_many(admin, "run", "a", "c", confirmed="yes")
     assert set(JobRun.objects.values_list("job_id", flat=True)) == {"a", "c"}
+
+
+def test_jobs_of_one_function_are_run_with_the_arguments_that_are_typed(admin: Client, make_job: Any) -> None:
+    make_job("a", kwargs={"text": "mine", "times": 2})
+    make_job("b", kwargs={"tone": "low"})
+    page = on_many(admin, "run", "a", "b").content.decode()
+    assert page.count("Empty: as each job has it.") == 5
+    on_many(admin, "run", "a", "b", confirmed="yes", arg_times="7", arg_tone="high")
+    assert dict(JobRun.objects.values_list("job_id", "kwargs")) == {"a": {"text": "mine", "times": 7, "tone": "high"}, "b": {"times": 7, "tone": "high"}}
+
+
+def test_jobs_that_are_run_without_typing_have_their_own_arguments(admin: Client, make_job: Any) -> None:
+    make_job("a", kwargs={"times": 2})
+    make_job("b", function="needs_a_name", kwargs={"name": "Otto"})
+    on_many(admin, "run", "a", "b", confirmed="yes")
+    assert set(JobRun.objects.values_list("job_id", "kwargs")) == {("a", None), ("b", None)}
+
+
+def test_arguments_that_one_of_the_functions_does_not_take_start_no_run(admin: Client, make_job: Any) -> None:
+    make_job("a")
+    make_job("b", title="Call by name", function="needs_a_name", kwargs={"name": "Otto"})
+    answer = on_many(admin, "run", "a", "b", confirmed="yes", kwargs='{"times": 3}')
+    (problem,) = answer.context["form"].non_field_errors()
+    assert problem.startswith("Call by name: got an unexpected keyword argument 'times'")
+    assert "errornote" in answer.content.decode()
+    assert "kwargs" in on_many(admin, "run", "a", "b", confirmed="yes", kwargs="{nonsense").context["form"].errors
+    assert on_many(admin, "run", "a", "b", confirmed="yes", kwargs="[1]").context["form"].non_field_errors()
+    assert not JobRun.objects.exists()
+
+
+def test_a_job_whose_own_arguments_do_not_fit_keeps_the_others_from_running(admin: Client, make_job: Any) -> None:
+    make_job("a")
+    make_job("b")
+    JobDefinition.objects.filter(pk="b").update(kwargs={"nonsense": 1})
+    assert "b: got an unexpected keyword argument" in str(on_many(admin, "run", "a", "b", confirmed="yes").context["form"].errors)
+    assert not JobRun.objects.exists()
+
+
+def test_archived_jobs_say_why_they_do_not_run(admin: Client, make_job: Any) -> None:
+    for job_id in ("a", "b"):
+        make_job(job_id).archive(STAFF)
+    answer = admin.post(f"{LIST}?state=archived", {"action": "run", "_selected_action": ["a", "b"], "confirmed": "yes"})
+    assert [problem.partition(":")[0] for problem in answer.context["form"].non_field_errors()] == ["a", "b"]
+
+
+def test_a_database_that_fails_half_way_leaves_no_run_of_the_others(admin: Client, make_job: Any) -> None:
+    make_job("a")
+    make_job("b")
+    inserted: list[str] = []
+
+    def fail_at_the_second(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('INSERT INTO "jobs_jobrun"'):
+            inserted.append(sql)
+            if len(inserted) == 2:
+                raise OperationalError("the disk is full")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fail_at_the_second), pytest.raises(OperationalError):
+        on_many(admin, "run", "a", "b", confirmed="yes")
+    assert not JobRun.objects.exists()
 
 
 def test_one_job_that_refuses_does_not_stop_the_others(admin: Client, make_job: Any) -> None:
