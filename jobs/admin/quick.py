@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from jobs.admin.access import demand, person
 from jobs.admin.actions import find_or_404
 from jobs.admin.confirmation import confirm_change
+from jobs.admin.history import changes_between
 from jobs.exceptions import RevisionMismatch
-from jobs.forms import DurationField
+from jobs.forms import Conflict, DurationField
 from jobs.models import JobDefinition
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class QuickMixin(Base):
 
     def reset_view(self, request: HttpRequest, job_id: str, field: str) -> HttpResponse:
         """Give one field back to the code."""
-        return self._edit(request, job_id, lambda definition: definition.reset_to_default(field, person(request)))
+        return self._edit(request, job_id, lambda definition: definition.reset_to_default(field, person(request), _seen(request)))
 
     def _edit(self, request: HttpRequest, job_id: str, edit: Any) -> HttpResponse:
         demand(request, "change_jobdefinition")
@@ -55,8 +56,8 @@ class QuickMixin(Base):
             changed = edit(definition)
         except ValidationError as error:
             messages.error(request, f"{definition}: {' '.join(error.messages)}")
-        except RevisionMismatch:
-            messages.error(request, _("%(job)s was changed by somebody else meanwhile; look at it and try again.") % {"job": definition})
+        except RevisionMismatch as error:
+            messages.error(request, _conflict_text(find_or_404(job_id), error.expected))
         else:
             log.info("job_changed", job=job_id, change="edit", person=request.user.get_username(), source="admin")
             confirm_change(request, job_id, _("%(job)s saved.") % {"job": changed})
@@ -69,8 +70,22 @@ def _quick_edit(request: HttpRequest, definition: JobDefinition) -> JobDefinitio
         changes["enabled"] = request.POST["enabled"] == "on"
     else:
         changes["interval_seconds"] = DurationField(empty_value=0).clean(request.POST.get("interval", ""))
+    return definition.edit(person(request), _seen(request), **changes)
+
+
+def _seen(request: HttpRequest) -> int | None:
+    """The revision that the person's page showed."""
     sent = request.POST.get("expected_revision", "")
-    return definition.edit(person(request), expected_revision=int(sent) if sent.isdigit() else None, **changes)
+    return int(sent) if sent.isdigit() else None
+
+
+def _conflict_text(definition: JobDefinition, seen: int) -> str:
+    """Who changed what since revision `seen`."""
+    conflict = Conflict.since(definition, seen)
+    changes = changes_between(conflict.before, definition) if conflict and conflict.before else []
+    told = {"job": definition, "people": (conflict.authors if conflict else "") or _("Somebody")}
+    text = _("%(people)s changed %(job)s meanwhile, so nothing of yours is stored. Look at it and try again.") % told
+    return " ".join([text, *(f"{change.label}: {change.before} → {change.after}." for change in changes)])
 
 
 def _way_back(request: HttpRequest) -> str:

@@ -298,12 +298,12 @@ class JobDefinition(models.Model):
         away = {name for name in changed if getattr(self, name) != defaults[name]}
         self.overridden = sorted(set(self.overridden) - changed | away)
 
-    def reset_to_default(self, field: str, author: Author, reason: str = "") -> JobDefinition:
-        """Give one field back to the code; raises ValidationError when the code says nothing of it."""
+    def reset_to_default(self, field: str, author: Author, expected_revision: int | None = None, reason: str = "") -> JobDefinition:
+        """Give one field back to the code; raises as `edit`, and ValidationError when the code says nothing of the field."""
         defaults = self.code_defaults()
         if field not in defaults:
             raise ValidationError({field: gettext("The code gives no default for this field.")})
-        return self.edit(author, reason=reason or f"reset {field} to default", **{field: defaults[field]})
+        return self.edit(author, expected_revision, reason or f"reset {field} to default", **{field: defaults[field]})
 
     def pause(self, author: Author, until: datetime | None = None, reason: str = "") -> JobDefinition:
         """Fire no slot before `until` (None: before somebody resumes it)."""

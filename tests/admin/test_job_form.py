@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -163,12 +165,32 @@ class TestConflict:
         assert definition.interval_seconds == 900
 
 
-def test_a_field_is_given_back_to_the_code(admin: Client) -> None:
-    job("tidy", interval=timedelta(hours=1))(lambda: None)
-    JobDefinition.objects.register_defaults()
-    JobDefinition.objects.get(pk="tidy").edit(STAFF, interval_seconds=60)
-    page = admin.get("/admin/jobs/jobdefinition/tidy/change/").content.decode()
-    assert "The code says: 1h" in page
-    admin.post("/admin/jobs/jobdefinition/tidy/reset/interval_seconds/")
-    assert JobDefinition.objects.get(pk="tidy").interval_seconds == 3600
-    unregister("tidy")
+class TestReset:
+    PAGE = "/admin/jobs/jobdefinition/tidy/"
+
+    @pytest.fixture(autouse=True)
+    def tidy(self, db: None) -> Iterator[JobDefinition]:
+        """A job of the code whose interval staff have changed."""
+        job("tidy", interval=timedelta(hours=1))(lambda: None)
+        JobDefinition.objects.register_defaults()
+        yield JobDefinition.objects.get(pk="tidy").edit(STAFF, interval_seconds=60)
+        unregister("tidy")
+
+    def reset_as_shown(self, admin: Client, page: str) -> Any:
+        shown = re.search(r'<form id="reset-interval_seconds".*?name="expected_revision" value="(\d+)"', page, re.DOTALL)
+        assert shown is not None
+        return admin.post(f"{self.PAGE}reset/interval_seconds/", {"expected_revision": shown[1], "next": f"{self.PAGE}change/"}, follow=True)
+
+    def test_a_field_is_given_back_to_the_code(self, admin: Client) -> None:
+        page = admin.get(f"{self.PAGE}change/").content.decode()
+        assert "The code says: 1h" in page
+        self.reset_as_shown(admin, page)
+        assert JobDefinition.objects.get(pk="tidy").interval_seconds == 3600
+
+    def test_what_somebody_else_has_set_meanwhile_is_not_taken_away(self, admin: Client, tidy: JobDefinition) -> None:
+        page = admin.get(f"{self.PAGE}change/").content.decode()
+        tidy.edit(STAFF, interval_seconds=120)
+        answer = self.reset_as_shown(admin, page)
+        told = "mira changed Tidy meanwhile, so nothing of yours is stored. Look at it and try again. interval: 1m → 2m."
+        assert [str(message) for message in answer.context["messages"]] == [told]
+        assert JobDefinition.objects.get(pk="tidy").interval_seconds == 120

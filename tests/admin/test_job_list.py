@@ -111,7 +111,9 @@ def test_a_quick_edit_does_not_overwrite_somebody_elses(admin: Client, make_job:
     definition = make_job()
     definition.edit(STAFF, interval_seconds=60)
     answer = admin.post(f"{LIST}greeting/quick/", {"interval": "15m", "expected_revision": 1}, follow=True)
-    assert "was changed by somebody else meanwhile" in answer.content.decode()
+    assert [str(message) for message in answer.context["messages"]] == [
+        "mira changed greeting meanwhile, so nothing of yours is stored. Look at it and try again. interval: 1h → 1m."
+    ]
     definition.refresh_from_db()
     assert definition.interval_seconds == 60
 
