@@ -44,7 +44,7 @@ IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r
 
 
 def _author(request: HttpRequest) -> Author:
-    author: Author = request.auth.author  # type: ignore[attr-defined]
+    author: Author = request.auth.author  # type: ignore[attr-defined]  # set by ninja
     return author
 
 
@@ -203,4 +203,4 @@ def get_scheduler(request: HttpRequest) -> Any:
 @router.get("/auth/me", response=Answer[CallerData], summary="Who is asking")
 @needs(MONITOR)
 def who_am_i(request: HttpRequest) -> Any:
-    return {"data": {"name": request.auth.name, "role": request.auth.role}}  # type: ignore[attr-defined]
+    return {"data": {"name": request.auth.name, "role": request.auth.role}}  # type: ignore[attr-defined]  # set by ninja

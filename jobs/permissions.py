@@ -18,7 +18,7 @@ def needs(permission: str) -> Callable[[Operation], Operation]:
     """Declare the permission of the operation below, such as `jobs.view_jobdefinition`, or MONITOR."""
 
     def declare(operation: Operation) -> Operation:
-        operation.permission = permission  # type: ignore[attr-defined]
+        operation.permission = permission  # type: ignore[attr-defined]  # ours, on ninja's function
         return operation
 
     return declare

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vsadmin.settings import *  # noqa: F403
+from vsadmin.settings import *  # noqa: F403 -- all of them, but one
 
 ROOT_URLCONF = "tests.broken_urls"

@@ -37,13 +37,13 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own c
         return False  # a revoked key still says who once had access
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
-        request.new_key = obj.renew()  # type: ignore[attr-defined]
+        request.new_key = obj.renew()  # type: ignore[attr-defined]  # carried from the save to its answer
         obj.created_by = request.user.get_username()
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         """Show the key in this very answer: in a message it would wait in a cookie for the next page."""
-        context = {**self.admin_site.each_context(request), "title": _("The new API key"), "row": obj, "key": request.new_key, "opts": self.opts}  # type: ignore[attr-defined]
+        context = {**self.admin_site.each_context(request), "title": _("The new API key"), "row": obj, "key": request.new_key, "opts": self.opts}  # type: ignore[attr-defined]  # carried from the save to its answer
         return TemplateResponse(request, "admin/vsadmin/apikey/created.html", context, headers={"Cache-Control": "no-store"})
 
     @admin.action(description=_("Revoke the selected keys"), permissions=["change"])

@@ -60,7 +60,7 @@ class JobDefinitionAdmin(ActionsMixin, QuickMixin, PreviewMixin, HistoryMixin, C
 
     # -- the form ---------------------------------------------------------------------------------
 
-    def get_form(self, request: HttpRequest, obj: JobDefinition | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
+    def get_form(self, request: HttpRequest, obj: JobDefinition | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 -- Django's signature
         return super().get_form(request, obj, change=change, **kwargs | {"form": job_form(*_called(request, obj))})
 
     def get_fieldsets(self, request: HttpRequest, obj: JobDefinition | None = None) -> Any:
@@ -87,13 +87,13 @@ class JobDefinitionAdmin(ActionsMixin, QuickMixin, PreviewMixin, HistoryMixin, C
             confirm_change(request, saved, _("Saved."))  # after the commit: no scheduler can apply what it can't see
         return response
 
-    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:  # noqa: FBT001
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:  # noqa: FBT001 -- Django's signature
         return form.instance
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Nothing is related: one model call has saved it all."""
 
-    def save_model(self, request: HttpRequest, obj: JobDefinition, form: JobForm, change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: JobDefinition, form: JobForm, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         reason = form.cleaned_data["reason"]
         changes = form.changes()
         if change and not changes:

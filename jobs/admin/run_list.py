@@ -77,8 +77,8 @@ def span(text: str) -> tuple[datetime, datetime]:
     """From midnight to midnight of the year, month or day `2026`, `2026-11` or `2026-11-21`, in the site's time zone."""
     parts = [int(part) for part in text.split("-") if part.isdigit()][:3]
     try:
-        start = datetime(*(parts + [1, 1, 1][len(parts) :])[:3], tzinfo=get_current_timezone())  # type: ignore[misc, arg-type]
-        year, month = start.year, start.month
+        year, month, day = [*parts, 1, 1, 1][:3]
+        start = datetime(year, month, day, tzinfo=get_current_timezone())
         if len(parts) == 1:
             return start, start.replace(year=year + 1)
         if len(parts) == 2:

@@ -44,7 +44,7 @@ class Hostile:
         with contextlib.suppress(OSError):
             while not self._over.is_set():
                 connection, _ = self._listener.accept()
-                self._start(lambda accepted=connection: self._serve(accepted))  # type: ignore[misc]
+                self._start(lambda accepted=connection: self._serve(accepted))  # type: ignore[misc]  # the default binds the variable of the loop
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):

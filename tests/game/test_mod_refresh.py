@@ -59,7 +59,7 @@ def test_links_lead_to_the_mod_page_and_times_are_utc(run_job: Job, settings: An
     mod = InstalledMod.objects.get(modid="lanternoil")
     assert mod.url == f"{settings.MODDB_URL}/show/mod/41111"
     assert mod.checked_at is not None
-    assert ModRelease.objects.get(version="2.1.0").released_at.isoformat() == "2026-11-18T12:11:10+00:00"  # type: ignore[union-attr]
+    assert ModRelease.objects.get(version="2.1.0").released_at.isoformat() == "2026-11-18T12:11:10+00:00"  # type: ignore[union-attr]  # None would fail the test
 
 
 def test_upstream_html_is_cleaned(run_job: Job) -> None:

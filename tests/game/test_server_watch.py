@@ -201,7 +201,7 @@ def test_health_tells_what_was_last_seen(run_job: Job, django_assert_num_queries
         "disk_space": None,
     }
     run_job("game_server_watch")
-    with django_assert_num_queries(1):  # type: ignore[operator]
+    with django_assert_num_queries(1):  # type: ignore[operator]  # pytest-django's fixture is typed as object
         block = health_block()
     assert (block["game_server"], block["game_server_version"]) == ("stopped", "1.22.6")
     assert set(block["disk_space"]) == {"total_bytes", "used_bytes", "free_bytes", "free_percent", "low"}

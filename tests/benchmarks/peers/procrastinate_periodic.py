@@ -20,7 +20,7 @@ async def main(jobs: int, seconds: float) -> None:
     for number in range(jobs):
 
         @app.periodic(cron="* * * * * *")  # type: ignore[untyped-decorator]  # its sixth field is the second
-        @app.task(name=f"peer{number}", queueing_lock=None)  # type: ignore[untyped-decorator]
+        @app.task(name=f"peer{number}", queueing_lock=None)  # type: ignore[untyped-decorator]  # procrastinate leaves it so
         async def nothing(timestamp: int) -> None:
             """The same as our own job does."""
 
