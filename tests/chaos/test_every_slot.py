@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,6 +54,9 @@ def settle(fleet: Fleet, disorder: Disorder) -> datetime:
         return not any(part in owner for owner in JobRun.objects.occupying().values_list("instance", flat=True) for part in dead)
 
     wait_until(nothing_is_left, REAPED_WITHIN + 10, f"runs of the dead go on\n{disorder.story}")
+    # Until then the dead kept their jobs from running, on a slow machine nearly all of the time; now each must go on.
+    calm, jobs = time.time(), set(our_jobs().values_list("pk", flat=True))
+    wait_until(lambda: jobs <= {entry.job for entry in fleet.ledger("start") if entry.at > calm}, 15, f"some job does not go on\n{disorder.story}")
     until = now()
     last = {definition.pk for definition in our_jobs().filter(scheduled__next_run_time__lte=until)}
     wait_until(lambda: not JobDefinition.objects.filter(pk__in=last, scheduled__next_run_time__lte=until).exists(), 10, "due slots were never claimed")
@@ -71,8 +75,6 @@ def check_the_books(fleet: Fleet, disorder: Disorder, until: datetime) -> None:
     complaints += contradictions([row for row in rows if row not in left], entries)
     complaints += [f"run {row.pk} was executed and given back" for row in left if row.pk in {entry.run for entry in entries}]
     assert complaints == [], f"seed {SEED}\n" + "\n".join([*complaints[:40], *disorder.story])
-    # No share of the rows: a killed run keeps its job's next slots from running until it is abandoned, so on a slow machine most are skipped.
-    assert {entry.job for entry in entries if entry.event == "start"} == {definition.pk for definition in our_jobs()}, "some job never ran, so this has shown little"
 
 
 def check_the_dead(fleet: Fleet, disorder: Disorder) -> None:
