@@ -42,6 +42,9 @@ CALM_BEFORE_REAPING = 4.0
 """Seconds without a failed tick before this process judges others: after an outage they need two heartbeats."""
 
 CLOCK_AHEAD_AT_MOST = timedelta(days=1)
+STEP_SECONDS = 1.0
+"""How long a step of the end waits for a lock, of the 20 s that a write is patient at other times."""
+
 BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
 
 
@@ -88,6 +91,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self.once = once
         self._threads = threads or settings.SCHEDULER_THREADS
         self.closing = False
+        self._stopped_at = 0.0
         self._event = threading.Event()
         self._last_tick = time.monotonic()
         self._next_heartbeat = 0.0
@@ -171,6 +175,8 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         Safe in a signal handler: it takes no lock.  A handler runs in the middle of the loop, which may hold the
         event's own lock at that moment; the loop looks at `closing` every 200 ms by itself.
         """
+        if not self.closing:
+            self._stopped_at = time.monotonic()
         self.closing = True
 
     def _main_loop(self) -> None:
@@ -304,7 +310,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def _drain(self) -> None:
         """Give back what never started, let the rest complete, record it; what is left at the deadline is abandoned."""
-        deadline = time.monotonic() + self.drain_seconds
+        deadline = self._stopped_at + self.drain_seconds
         self.recorder.promoting = False
         self._quietly(self._give_back)
         while time.monotonic() < deadline and (self.running_runs or not self.recorder.idle):
@@ -312,6 +318,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             self._event.wait(0.02)
             self._event.clear()
             if time.monotonic() >= self._next_heartbeat:
+                self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS  # also when it fails
                 self._quietly(self._beat)
         left = self.running_runs
         unwritten = self.recorder.close(timeout=max(1.0, deadline - time.monotonic()))
@@ -337,8 +344,9 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         settle_runs_of([self.instance.id], self.clock.now(), reason)
 
     def _quietly(self, step: Callable[[], None]) -> None:
-        """A step of the end; without a database it is left to the reaper of another instance."""
+        """A step of the end; without a database, or when somebody keeps it locked, it is left to the reaper of another instance."""
         try:
+            self._statements.wait_at_most(STEP_SECONDS)
             step()
         except (DatabaseError, InterfaceError) as error:
             log.warning("scheduler_end_incomplete", step=step.__name__, error=str(error))

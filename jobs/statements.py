@@ -92,6 +92,10 @@ class Statements(ABC):
         with self.turn, transaction.atomic():
             yield
 
+    @abstractmethod
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on, let a statement of this thread's connection fail rather than wait longer for a lock."""
+
     def peek(self, instance: str) -> Peek:
         with connection.cursor() as cursor:
             cursor.execute(self.PEEK, [instance])
@@ -198,6 +202,10 @@ class PostgreSQLStatements(Statements):
     """
     START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = ANY(%s::bigint[]) AND instance = %s AND status = 'queued' RETURNING id"
 
+    def wait_at_most(self, seconds: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{seconds * 1000:.0f}ms"])
+
     def insert_runs(self, runs: Sequence[NewRun], now: datetime) -> list[int | None]:
         columns = [array([getattr(run, name) for run in runs]) for name in ("job_id", "slot", "slots", "status", "reason", "instance")]
         with connection.cursor() as cursor:
@@ -249,6 +257,10 @@ class SQLiteStatements(Statements):
         WHERE id = %s AND instance = %s AND status = 'running'
     """
     START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = %s AND instance = %s AND status = 'queued'"
+
+    def wait_at_most(self, seconds: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
 
     def insert_runs(self, runs: Sequence[NewRun], now: datetime) -> list[int | None]:
         moment = self.write_time(now)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+from django.db import connection, connections
 from django.utils.timezone import now
 
+from jobs.management.signals import GRACE_SECONDS
 from jobs.models import Author, JobDefinition, JobRun
 from tests.chaos.accounting import unexplained
 from tests.sample.fleet import Fleet, alive, children_of, pause_for, seconds_between
 from tests.waiting import wait_until
 
 MIRA = Author(name="mira", source="admin")
+BUSY_MACHINE = 3.0
+"""Seconds that a process may take to end when other tests keep the cores busy."""
 
 
 def start_runs(fleet: Fleet, count: int, seconds: float, **fields: Any) -> list[JobRun]:
@@ -56,6 +65,35 @@ def test_runs_that_outlast_the_drain_time_are_abandoned_and_say_why(fleet: Fleet
     assert max(seconds_between(signalled_at, row.finished_at) for row in rows if row.finished_at) < 4
     [stopped] = fleet.site.events(process, "scheduler_stopped")
     assert stopped["abandoned"] == 3
+
+
+@contextmanager
+def locked_by_somebody_else(fleet: Fleet) -> Iterator[None]:
+    """Nobody can write a run, and nobody knows for how long."""
+    if connection.vendor == "sqlite":
+        with closing(sqlite3.connect(fleet.database_file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+    else:
+        with closing(connections.create_connection("default")) as other:
+            other.cursor().execute("BEGIN; LOCK TABLE jobs_jobrun IN ACCESS EXCLUSIVE MODE")
+            yield
+
+
+@pytest.mark.parametrize("runs", [0, 2])
+def test_a_database_that_somebody_keeps_locked_does_not_keep_a_scheduler_from_ending(fleet: Fleet, runs: int) -> None:
+    """SQLite waits 20 s for a lock, PostgreSQL for ever, and each step of the end has something to write."""
+    fleet.job("witness")
+    process = fleet.start("--drain-seconds", "2")
+    start_runs(fleet, runs, seconds=60)
+    fleet.wait_for_runs("witness", 1, "succeeded")
+    with locked_by_somebody_else(fleet):
+        pause_for(1.5)  # a slot of the witness is due, and its claim waits
+        signalled_at = time.monotonic()
+        assert fleet.site.stop(process) == 0
+        took = time.monotonic() - signalled_at
+    print(f"ended {took:.1f} s after the signal")  # noqa: T201 -- pytest shows it on failure
+    assert took < 2 + GRACE_SECONDS + BUSY_MACHINE
 
 
 def test_no_process_of_a_job_outlives_its_scheduler(fleet: Fleet) -> None:

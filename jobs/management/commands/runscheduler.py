@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from jobs.management.signals import SignalWatch
 from jobs.probes import serve
 from jobs.scheduler import Scheduler
 
@@ -28,15 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         scheduler = Scheduler(version=getattr(settings, "VERSION", ""), drain_seconds=options["drain_seconds"], once=options["once"])
-
-        def on_signal(_number: int, _frame: FrameType | None) -> None:
-            if scheduler.closing:
-                scheduler.kill_processes()
-                os._exit(1)
-            scheduler.stop()
-
-        signal.signal(signal.SIGTERM, on_signal)
-        signal.signal(signal.SIGINT, on_signal)
+        SignalWatch(scheduler).start()
         if options["health_port"] is not None:
             self._serve_probes(options["health_port"], scheduler)
         self._wait_for_database(scheduler)
