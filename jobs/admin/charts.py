@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from jobs.admin.load import count_by_hour
 from jobs.models import JobDefinition
 from jobs.triggers import Schedule, describe
 
@@ -49,6 +51,7 @@ class Load:
     height: int
     total: int
     top: int
+    left_out: int
 
 
 def timeline(jobs: Iterable[JobDefinition], now: datetime) -> Timeline:
@@ -83,26 +86,16 @@ def _ticks(now: datetime) -> list[dict[str, Any]]:
     return [{"x": _x(hour, now), "label": f"{hour:%H:%M}", "edge": _x(hour, now) > WIDTH - 40} for hour in hours]
 
 
-def load_by_hour(jobs: Iterable[JobDefinition], now: datetime) -> Load:
-    """How many runs start in each of the next 24 hours."""
+def load_by_hour(due: QuerySet[JobDefinition], jobs: int, now: datetime) -> Load:
+    """How many runs of jobs that are due, `jobs` of them, start in each of the next 24 hours."""
     hours = _hours(now, HOURS + 1)
-    counts = [0] * HOURS
-    for schedule in map(Schedule.of, jobs):
-        for index in range(HOURS):
-            counts[index] += _fires(schedule, max(hours[index], now), hours[index + 1])
-    top, step = max([*counts, 1]), WIDTH // HOURS
+    count = count_by_hour(due, now, hours)
+    top, step = max([*count.hours, 1]), WIDTH // HOURS
     bars = []
-    for index, count in enumerate(counts):
-        height = round(80 * count / top) if count else 0
+    for index, runs in enumerate(count.hours):
+        height = round(80 * runs / top) if runs else 0
         span = f"{hours[index]:%H:%M}-{hours[index + 1]:%H:%M %Z}"
         label = f"{hours[index]:%H}" if index % 3 == 0 else ""
-        text = _("%(span)s: %(count)d runs") % {"span": span, "count": count}
-        bars.append({"x": index * step, "y": 100 - height, "height": height, "width": step - 6, "count": count, "span": span, "label": label, "text": text})
-    return Load(bars, WIDTH, 124, sum(counts), top)
-
-
-def _fires(schedule: Schedule, start: datetime, end: datetime) -> int:
-    """Fire times from `start` up to, not including, `end`, counted and not listed."""
-    first = schedule.next_fire_time(start - timedelta(microseconds=1))
-    last = end - timedelta(microseconds=1)
-    return schedule.due(first, last).count if first is not None and first <= last else 0
+        text = _("%(span)s: %(count)d runs") % {"span": span, "count": runs}
+        bars.append({"x": index * step, "y": 100 - height, "height": height, "width": step - 6, "count": runs, "span": span, "label": label, "text": text})
+    return Load(bars, WIDTH, 124, sum(count.hours), top, jobs - count.jobs)

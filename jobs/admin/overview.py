@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,7 +16,8 @@ from jobs.models import JobDefinition, JobRun, Status
 DAY = timedelta(days=1)
 ROWS = 6
 TIMELINE_ROWS = 20
-LOAD_ROWS = 500
+LOOKED_AT = 3 * TIMELINE_ROWS
+"""Jobs that are due soonest; those of them that cannot run have no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +41,20 @@ class Overview:
 
 def overview(now: datetime) -> Overview:
     current = JobDefinition.objects.current()
-    scheduled = list(current.filter(scheduled__next_run_time__lt=now + DAY).select_related("scheduled").order_by("scheduled__next_run_time")[:LOAD_ROWS])
-    healthy = [job for job in scheduled if job.problem is None]
+    due = current.filter(scheduled__next_run_time__lt=now + DAY)
+    jobs_due = due.count()
+    soonest = due.select_related("scheduled").defer("scheduled__job_state").order_by("scheduled__next_run_time")
+    healthy = list(islice((job for job in soonest[:LOOKED_AT] if job.problem is None), TIMELINE_ROWS))
     return Overview(
         scheduler=scheduler_state(now),
         running=list(_light(JobRun.objects.active().filter(status=Status.RUNNING).order_by("-started_at"))[:ROWS]),
         failed=list(_light(JobRun.objects.bad().order_by("-id"))[:ROWS]),
-        next_jobs=healthy[:TIMELINE_ROWS],
+        next_jobs=healthy,
         jobs=current.count(),
-        due=len(scheduled),
+        due=jobs_due,
         paused=current.filter(paused_until__gt=now).count(),
-        timeline=timeline(healthy[:TIMELINE_ROWS], now) if healthy else None,
-        load=load_by_hour(healthy, now) if healthy else None,
+        timeline=timeline(healthy, now) if healthy else None,
+        load=load_by_hour(due, jobs_due, now) if healthy else None,
         now=now,
     )
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db.models import QuerySet
 from django.test import Client, override_settings
-from django.utils.timezone import now
+from django.utils.timezone import localtime, now
 
 from jobs.admin.charts import load_by_hour, timeline
-from jobs.models import DatabaseEnvironment
-from jobs.triggers import next_fire_time
+from jobs.models import DatabaseEnvironment, JobDefinition, ScheduledJob
+from jobs.triggers import TICK, Schedule, next_fire_time
 from tests.admin.conftest import set_next_run
 
 
@@ -63,14 +65,58 @@ def test_the_timeline_has_a_mark_for_each_run_and_a_band_for_too_many(make_job: 
     assert all(chart.labels <= mark["x"] <= chart.width for mark in chart.rows[0].marks)
 
 
+def due_jobs(*definitions: Any) -> QuerySet[JobDefinition]:
+    """The definitions as a scheduler has put them into the store."""
+    for definition in definitions:
+        set_next_run(definition, next_fire_time(definition, now()))
+    return JobDefinition.objects.filter(scheduled__next_run_time__isnull=False)
+
+
 def test_the_load_counts_every_run_of_the_next_day(make_job: Any) -> None:
+    moment = now() + timedelta(seconds=1)
+    definitions = [
+        make_job("minutely", interval_seconds=60),
+        make_job("odd", interval_seconds=7777),
+        make_job("ends", interval_seconds=60, ends_at=moment + timedelta(hours=5)),
+        make_job("begins", interval_seconds=900, starts_at=moment + timedelta(hours=7)),
+        make_job("shaken", interval_seconds=600, jitter_seconds=500),
+        make_job("nightly", trigger="cron", cron="30 2 * * *"),
+        make_job("quarterly", trigger="cron", cron="*/15 * * * *"),
+        make_job("quarterly-too", trigger="cron", cron="*/15 * * * *"),
+        make_job("quarterly-until", trigger="cron", cron="*/15 * * * *", ends_at=moment + timedelta(hours=3)),
+        make_job("once", trigger="once", run_at=moment + timedelta(hours=9)),
+    ]
+    chart = load_by_hour(due_jobs(*definitions), len(definitions), moment)
+    hours = [localtime(moment).replace(minute=0, second=0, microsecond=0) + timedelta(hours=n) for n in range(25)]
+    fires = [fire for definition in definitions for fire in Schedule.of(definition).fire_times(moment - TICK, hours[-1])]
+    assert [bar["count"] for bar in chart.bars] == [sum(start <= fire < end for fire in fires) for start, end in pairwise(hours)]
+    assert (chart.total, chart.left_out) == (sum(hours[0] <= fire < hours[-1] for fire in fires), 0)
+
+
+def test_a_job_that_was_paused_while_its_slot_came_is_counted_from_its_next_run_on(make_job: Any) -> None:
     moment = now().replace(minute=0, second=0, microsecond=0)
-    jobs = [make_job("minutely", interval_seconds=60, created_at=moment - timedelta(days=1)), make_job("hourly", created_at=moment - timedelta(days=1))]
-    for definition in jobs:
-        definition.scheduled_from = moment - timedelta(days=1)
-    chart = load_by_hour(jobs, moment)
-    assert {bar["count"] for bar in chart.bars} == {61}
-    assert chart.total == 24 * 61
+    definition = make_job("hourly")
+    set_next_run(definition, moment + timedelta(hours=20, minutes=30))
+    assert load_by_hour(JobDefinition.objects.all(), 1, moment).total == 4
+
+
+def test_more_jobs_than_were_ever_looked_at_are_counted(admin: Client) -> None:
+    moment = now()
+    definitions = [JobDefinition(id=f"job-{n:05}", function="echo", interval_seconds=3600) for n in range(700)]
+    JobDefinition.objects.bulk_create(definitions)
+    ScheduledJob.objects.bulk_create([ScheduledJob(job=definition, next_run_time=moment + timedelta(minutes=5), job_state=b"") for definition in definitions])
+    seen = admin.get("/admin/").context["seen"]
+    assert (seen.load.left_out, seen.load.total) in {(0, 700 * 23), (0, 700 * 24)}
+    assert seen.hidden == 680
+
+
+def test_what_takes_too_long_to_count_is_left_out_and_said(admin: Client, make_job: Any) -> None:
+    zones = ("Europe/Vienna", "Europe/London", "Asia/Tokyo", "Asia/Kolkata", "America/Lima", "Africa/Cairo", "Pacific/Fiji", "Asia/Dubai", "Asia/Tehran")
+    due_jobs(*(make_job(f"job-{n}", trigger="cron", cron="* * * * *", timezone=zone) for n, zone in enumerate(zones)))
+    answer = admin.get("/admin/")
+    left_out = answer.context["seen"].load.left_out
+    assert left_out in {1, 2}  # the day has 23 full hours and what is left of this one
+    assert answer.content.decode().count(f"without {left_out} job") == 2
 
 
 PAGES = ["", "jobs/jobdefinition/", "jobs/jobdefinition/add/", "jobs/jobdefinition/greeting/change/", "jobs/jobdefinition/greeting/history/"]
