@@ -17,7 +17,7 @@ COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.mark.once
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl on this machine (Debian: apt install curl)")
-def test_every_command_of_the_page_works_as_it_stands(site: Site) -> None:
+def test_every_command_of_the_page_works_as_it_stands(django_db_reset_sequences: None, site: Site) -> None:
     site.start_web()
     key = site.manage("apikey", "create", "backup script", "--role", "admin").stdout.strip()
     environment = {"PATH": os.environ["PATH"], "KEY": key, "SITE": site.base_url}
