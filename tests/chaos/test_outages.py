@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,9 @@ from django.db import OperationalError, connection
 from jobs.models import Author, JobDefinition, JobRun
 from tests.chaos.accounting import contradictions, executed_twice, unexplained
 from tests.cluster import Cluster
+from tests.disk import fill, small_file_system
 from tests.processes import Site
+from tests.sample.fixtures import database_on
 from tests.sample.fleet import Fleet, pause_for, seconds_between
 from tests.waiting import wait_until
 
@@ -71,7 +74,7 @@ class Watch:
 
     def check_the_books(self) -> None:
         rows, entries = list(JobRun.objects.filter(job__in=[job.pk for job in self.jobs])), self.fleet.ledger()
-        ours = [entry for entry in entries if entry.job != "sleeper"]
+        ours = [entry for entry in entries if entry.job in {job.pk for job in self.jobs}]
         complaints = executed_twice(entries) + contradictions(rows, ours)
         for job in self.jobs:
             of_job = [row for row in rows if row.job_id == job.pk]
@@ -106,35 +109,31 @@ def test_a_locked_database_is_waited_for(fleet: Fleet, seconds: float, failures:
 @pytest.fixture
 def small_disk(transactional_db: None, tmp_path: Path) -> Iterator[Path]:
     """The test database on a file system of 6 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no small file system: {mounted.stderr.strip()}")
     original = connection.settings_dict["NAME"]
-    try:
-        with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(folder / "vsadmin.sqlite3")) as copy:
-            source.backup(copy)
-        connection.close()
-        connection.settings_dict["NAME"] = str(folder / "vsadmin.sqlite3")
-        yield folder
-    finally:
-        connection.close()
-        connection.settings_dict["NAME"] = original
-        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+    with small_file_system(6) as folder:
+        try:
+            with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(folder / "vsadmin.sqlite3")) as copy:
+                source.backup(copy)
+            connection.close()
+            connection.settings_dict["NAME"] = str(folder / "vsadmin.sqlite3")
+            yield folder
+        finally:
+            connection.close()
+            connection.settings_dict["NAME"] = original
 
 
-@pytest.mark.sqlite
-def test_a_full_disk_stops_nothing_for_good(small_disk: Path, tmp_path: Path, sample_functions: None) -> None:
+def live_through_a_full_disk(folder: Path, tmp_path: Path, says: str) -> None:
     site = Site(tmp_path)
     try:
         watch = Watch(Fleet(site))
+        for number in range(20):  # rows fit in as long as the pages that are there have room
+            watch.fleet.job(f"crowd_{number}")
         connection.close()
-        filler = small_disk / "filler"
-        with filler.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(b"x" * 4096)
-        wait_until(lambda: site.events(watch.process, "scheduler_tick_failed"), 20, "the disk was never full")
+        filler = folder / "filler"
+        fill(filler)
+        [failed] = wait_until(lambda: site.events(watch.process, "scheduler_tick_failed"), 30, "the disk was never full")
+        assert failed["error"].startswith("OperationalError")
+        assert says in failed["error"]
         pause_for(3)
         filler.unlink()
         assert watch.recovered() < RECOVERED_WITHIN
@@ -143,7 +142,35 @@ def test_a_full_disk_stops_nothing_for_good(small_disk: Path, tmp_path: Path, sa
         site.close()
 
 
+@pytest.mark.sqlite
+def test_a_full_disk_stops_nothing_for_good(small_disk: Path, tmp_path: Path, sample_functions: None) -> None:
+    live_through_a_full_disk(small_disk, tmp_path, "database or disk is full")
+
+
 # -- PostgreSQL -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_tablespace(transactional_db: None, migrated_cluster: Cluster) -> Iterator[Path]:
+    """The test database in a tablespace on a file system of 32 MB."""
+    with small_file_system(32) as folder:
+        data = folder / "data"
+        data.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(data, "postgres", "postgres")
+        migrated_cluster.execute(f"CREATE TABLESPACE small LOCATION '{data}'")
+        try:
+            with database_on(migrated_cluster, "TABLESPACE small") as name:
+                yield folder
+            migrated_cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        finally:
+            migrated_cluster.execute("DROP TABLESPACE small")
+
+
+@pytest.mark.postgresql
+def test_a_full_disk_of_the_server_stops_nothing_for_good(small_tablespace: Path, tmp_path: Path, sample_functions: None) -> None:
+    """The tables cannot grow.  A server that cannot write its log ends itself, which is the outage of the next tests."""
+    live_through_a_full_disk(small_tablespace, tmp_path, "No space left on device")
 
 
 @pytest.mark.postgresql

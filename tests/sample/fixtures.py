@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,20 +52,27 @@ def migrated_cluster() -> Iterator[Cluster]:
         cluster.remove()
 
 
-@pytest.fixture
-def cluster(transactional_db: None, migrated_cluster: Cluster) -> Iterator[Cluster]:
-    """The private PostgreSQL, with a fresh database on it that this process and those that it starts use instead of the shared one."""
+@contextmanager
+def database_on(cluster: Cluster, options: str = "") -> Iterator[str]:
+    """A fresh database that this process and those that it starts use instead of the shared one; its name."""
     name = f"own_{uuid.uuid4().hex[:8]}"
-    migrated_cluster.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
+    cluster.execute(f"CREATE DATABASE {name} TEMPLATE migrated {options}")
     shared = dict(connection.settings_dict)
     connection.close()
-    connection.settings_dict |= {"HOST": "127.0.0.1", "PORT": str(migrated_cluster.port), "USER": "tests", "PASSWORD": "", "NAME": name}
+    connection.settings_dict |= {"HOST": "127.0.0.1", "PORT": str(cluster.port), "USER": "tests", "PASSWORD": "", "NAME": name}
     try:
-        yield migrated_cluster
+        yield name
     finally:
         connection.close()
         connection.settings_dict |= shared
         connection.close()
+
+
+@pytest.fixture
+def cluster(transactional_db: None, migrated_cluster: Cluster) -> Iterator[Cluster]:
+    """The private PostgreSQL, with a database of the test's own."""
+    with database_on(migrated_cluster):
+        yield migrated_cluster
 
 
 @pytest.fixture
