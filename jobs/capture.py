@@ -98,6 +98,16 @@ class ReceivedLog:
         return self.text
 
 
+def name_run(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor that says of every event which run it belongs to."""
+    run = find_current_run()
+    if run is not None:
+        event.setdefault("job", run.job_id)
+        event.setdefault("run_id", run.id)
+        event.setdefault("attempt", run.attempt)
+    return event
+
+
 def copy_to_run(_logger: object, method: str, event: EventDict) -> EventDict:
     """A structlog processor that copies events which are logged inside a job function into the run's log.
 

@@ -144,7 +144,7 @@ def run_sync(run: Run, now: Now) -> FinishedRun:
     """Run a sync job function in this thread."""
     _begin(run, now)
     kept, error = None, None
-    left = _enter(run)
+    token = enter_run(run)
     try:
         result = _callable(run)(**run.kwargs)
         if inspect.iscoroutine(result):
@@ -153,7 +153,7 @@ def run_sync(run: Run, now: Now) -> FinishedRun:
     except BaseException as caught:  # noqa: BLE001 -- SystemExit too: it is stored, and no job function may end the scheduler
         error = caught
     finally:
-        left()
+        leave_run(token)
     return _succeeded(run, kept, now()) if error is None else _failed(run, error, now())
 
 
@@ -161,28 +161,16 @@ async def run_async(run: Run, now: Now) -> FinishedRun:
     """Run an async job function in this task."""
     _begin(run, now)
     kept, error = None, None
-    left = _enter(run)
+    token = enter_run(run)
     try:
         kept = _keep(await _callable(run)(**run.kwargs))
     except BaseException as caught:  # noqa: BLE001 -- as above
         error = caught
     finally:
-        left()
+        leave_run(token)
     if isinstance(error, asyncio.CancelledError):
         return stopped(run, now(), run.verdict or Status.CANCELLED)
     return _succeeded(run, kept, now()) if error is None else _failed(run, error, now())
-
-
-def _enter(run: Run) -> Callable[[], None]:
-    """Make `run` the current one, and bind it to every log line; returns how to undo it."""
-    token = enter_run(run)
-    context = structlog.contextvars.bind_contextvars(job=run.job_id, run_id=run.id, attempt=run.attempt)
-
-    def leave() -> None:
-        structlog.contextvars.reset_contextvars(**context)
-        leave_run(token)
-
-    return leave
 
 
 def _callable(run: Run) -> Callable[..., Any]:
