@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Self
 
 from django.db import connection, transaction
@@ -19,6 +20,10 @@ from django.db import connection, transaction
 from jobs.models import Status
 
 ACTIVE = (Status.QUEUED.value, Status.RUNNING.value)
+NOTHING_SAID = ("", None, "", "", "", None)
+
+ROWS_AT_ONCE = 256
+"""Rows in one of SQLite's statements, which may have 32,766 values."""
 
 
 @dataclass(slots=True)
@@ -48,6 +53,15 @@ class FinishedRun:
     traceback: str = ""
     log: str = ""
     progress: str | None = None
+
+    @property
+    def said(self) -> tuple[str, str | None, str, str, str, str | None]:
+        return self.reason, self.result, self.error, self.traceback, self.log, self.progress
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to keep of it but its status and times."""
+        return self.said == NOTHING_SAID
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"started_at": self.started_at.isoformat(), "finished_at": self.finished_at.isoformat()}
@@ -249,12 +263,20 @@ class SQLiteStatements(Statements):
     INSERT = """
         INSERT INTO jobs_jobrun (id, job_id, scheduled_for, slots, status, reason, instance, cause, attempt, queued_at, not_before,
                                  started_at, finished_at, requested_by, error, traceback, log)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, 'schedule', 1, %s, %s, %s, %s, '', '', '', '') ON CONFLICT DO NOTHING
+        SELECT column1, column2, column3, column4, column5, column6, column7, 'schedule', 1, %s, CASE WHEN column7 = '' THEN %s END,
+               CASE WHEN column5 = 'running' THEN %s END, CASE WHEN column5 IN ('missed', 'skipped') THEN %s END, '', '', '', ''
+        FROM (VALUES {rows}) AS v WHERE true ON CONFLICT DO NOTHING
+    """
+    ADVANCE = "UPDATE django_apscheduler_djangojob AS j SET next_run_time = v.column2 FROM (VALUES {rows}) AS v WHERE j.id = v.column1"
+    FINISH_QUIET = """
+        UPDATE jobs_jobrun AS r SET status = v.column2, started_at = v.column3, finished_at = v.column4, duration_seconds = v.column5
+        FROM (VALUES {rows}) AS v WHERE r.id = v.column1 AND r.instance = %s AND r.status = 'running'
     """
     FINISH = """
-        UPDATE jobs_jobrun SET status = %s, started_at = %s, finished_at = %s, duration_seconds = %s,
-               reason = CASE WHEN %s = '' THEN reason ELSE %s END, result = %s, error = %s, traceback = %s, log = %s, progress = %s
-        WHERE id = %s AND instance = %s AND status = 'running'
+        UPDATE jobs_jobrun AS r SET status = v.column2, started_at = v.column3, finished_at = v.column4, duration_seconds = v.column5,
+               reason = CASE WHEN v.column6 = '' THEN r.reason ELSE v.column6 END, result = v.column7, error = v.column8, traceback = v.column9,
+               log = v.column10, progress = v.column11
+        FROM (VALUES {rows}) AS v WHERE r.id = v.column1 AND r.instance = %s AND r.status = 'running'
     """
     START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = %s AND instance = %s AND status = 'queued'"
 
@@ -262,62 +284,50 @@ class SQLiteStatements(Statements):
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
 
+    def _write_rows(self, statement: str, rows: Sequence[tuple[Any, ...]], before: Sequence[Any] = (), after: Sequence[Any] = ()) -> int:
+        """Execute `statement` for all `rows`, many at once; returns how many it has written.
+
+        Once for each row would take longer, and let go of the interpreter as often; it has to be waited for each time.
+        Their numbers are powers of two: that makes few texts, and SQLite prepares each of them once.
+        """
+        written = first = 0
+        with connection.cursor() as cursor:
+            while first < len(rows):
+                size = min(ROWS_AT_ONCE, 1 << (len(rows) - first).bit_length() - 1)
+                row = "(" + ",".join(["%s"] * len(rows[0])) + ")"
+                values = chain.from_iterable(rows[first : first + size])
+                cursor.execute(statement.format(rows=",".join([row] * size)), [*before, *values, *after])
+                written += cursor.rowcount
+                first += size
+        return written
+
     def insert_runs(self, runs: Sequence[NewRun], now: datetime) -> list[int | None]:
         moment = self.write_time(now)
         with connection.cursor() as cursor:
             cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs_jobrun'")
             first = (cursor.fetchone() or (0,))[0] + 1
-            cursor.executemany(self.INSERT, [self._insert_row(first + n, run, moment) for n, run in enumerate(runs)])
-            if cursor.rowcount == len(runs):
+            rows = [(first + n, run.job_id, self.write_time(run.slot), run.slots, run.status, run.reason, run.instance) for n, run in enumerate(runs)]
+            if self._write_rows(self.INSERT, rows, before=[moment] * 4) == len(runs):
                 return list(range(first, first + len(runs)))
             cursor.execute("SELECT id FROM jobs_jobrun WHERE id >= %s", [first])
             inserted = {run_id for (run_id,) in cursor.fetchall()}
         return [first + n if first + n in inserted else None for n in range(len(runs))]
 
-    def _insert_row(self, run_id: int, run: NewRun, now: str | None) -> tuple[Any, ...]:
-        return (
-            run_id,
-            run.job_id,
-            self.write_time(run.slot),
-            run.slots,
-            run.status,
-            run.reason,
-            run.instance,
-            now,
-            None if run.instance else now,
-            now if run.status == Status.RUNNING else None,
-            now if run.status not in ACTIVE else None,
-        )
-
     def advance(self, moves: Sequence[tuple[str, datetime | None]]) -> None:
-        with connection.cursor() as cursor:
-            rows = [(self.write_time(moment), job_id) for job_id, moment in moves]
-            cursor.executemany("UPDATE django_apscheduler_djangojob SET next_run_time = %s WHERE id = %s", rows)
+        self._write_rows(self.ADVANCE, [(job_id, self.write_time(moment)) for job_id, moment in moves])
 
     def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
+        quiet = [self._finish_row(run) for run in runs if run.is_quiet]
+        telling = [self._finish_row(run) + run.said for run in runs if not run.is_quiet]
+        written = self._write_rows(self.FINISH_QUIET, quiet, after=[instance]) + self._write_rows(self.FINISH, telling, after=[instance])
+        if written == len(runs):
+            return {run.id for run in runs}
         with connection.cursor() as cursor:
-            cursor.executemany(self.FINISH, [self._finish_row(run, instance) for run in runs])
-            if cursor.rowcount == len(runs):
-                return {run.id for run in runs}
             stored = self._with_status(cursor, [run.id for run in runs], instance)
         return {run.id for run in runs if stored.get(run.id) == run.status}
 
-    def _finish_row(self, run: FinishedRun, instance: str) -> tuple[Any, ...]:
-        return (
-            run.status,
-            self.write_time(run.started_at),
-            self.write_time(run.finished_at),
-            run.duration_seconds,
-            run.reason,
-            run.reason,
-            run.result,
-            run.error,
-            run.traceback,
-            run.log,
-            run.progress,
-            run.id,
-            instance,
-        )
+    def _finish_row(self, run: FinishedRun) -> tuple[Any, ...]:
+        return run.id, run.status, self.write_time(run.started_at), self.write_time(run.finished_at), run.duration_seconds
 
     def start_runs(self, run_ids: Sequence[int], instance: str, now: datetime) -> set[int]:
         with connection.cursor() as cursor:
@@ -335,7 +345,9 @@ class SQLiteStatements(Statements):
         return dict(cursor.fetchall())
 
     def write_time(self, moment: datetime | None) -> Any:
-        return None if moment is None else moment.astimezone(UTC).isoformat(" ")[:-6]
+        if moment is None:
+            return None
+        return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(" ")[:-6]
 
     def write_ids(self, ids: Sequence[str]) -> Any:
         return "[" + ",".join(f'"{job_id}"' for job_id in ids) + "]"  # ids are slugs
