@@ -107,7 +107,7 @@ def status_badge(run: JobRun | StripRun) -> dict[str, Any]:
 @register.inclusion_tag("admin/jobs/tags/when.html")
 def when(moment: datetime | None, zone: str = "") -> dict[str, Any]:
     """A moment as a clock shows it, with its zone, and how far away it is."""
-    if moment is None:
+    if not moment:  # None, or what a template makes of a name that leads nowhere
         return {"moment": None}
     local = localtime(moment, ZoneInfo(zone)) if zone else localtime(moment)
     days = abs((local.date() - localtime(now(), local.tzinfo).date()).days)

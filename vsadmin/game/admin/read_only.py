@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-
-from jobs.wording import show_moment
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -34,11 +33,11 @@ class ReadOnlyAdmin(Base):
 
 
 def moment_column(field: str, title: Any) -> Callable[[Any, Any], str | None]:
-    """For a class of pages: a column that shows the moment in `field` with its time zone."""
+    """For a class of pages: a column that shows the moment in `field`, with its time zone and how long ago it was."""
 
     def show(page: Any, row: Any) -> str | None:
         moment = getattr(row, field)
-        return show_moment(moment) if moment else None
+        return render_to_string("admin/game/moment.html", {"moment": moment}) if moment else None
 
     return admin.display(description=title, ordering=field)(show)
 
