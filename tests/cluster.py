@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +15,6 @@ from pathlib import Path
 
 import psycopg
 
-from tests.processes import free_port
 from tests.waiting import wait_until
 
 
@@ -21,6 +22,15 @@ def find_binaries() -> Path | None:
     """The folder of PostgreSQL's server programs, Debian's included; None when there is none."""
     found = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), reverse=True)]
     return next((Path(path).parent for path in found if path), None)
+
+
+def _lasting_port() -> int:
+    """A free port that no client is given for its end of a connection, so that it is still free after a restart."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Cluster:
@@ -34,7 +44,7 @@ class Cluster:
         self._folder = Path(tempfile.mkdtemp(prefix="vsadmin-cluster-", dir="/tmp"))
         self._folder.chmod(0o711)
         self._data = self._folder / "data"
-        self.port = free_port()
+        self.port = _lasting_port()
         self._server: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")

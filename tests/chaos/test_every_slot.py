@@ -5,19 +5,20 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from django.db.models import QuerySet
 from django.utils.timezone import now
 
-from jobs.models import JobDefinition, JobRun
+from jobs.models import Author, JobDefinition, JobRun
 from tests.chaos.accounting import contradictions, executed_twice, unexplained
 from tests.chaos.disorder import Disorder
 from tests.cluster import Cluster
 from tests.sample.fleet import Fleet, pause_for
 from tests.waiting import wait_until
 
+MIRA = Author(name="mira", source="admin")
 SEED = 20261121
 REAPED_WITHIN = 15.0
 
@@ -112,7 +113,8 @@ def test_no_slot_is_lost_or_run_twice_when_schedulers_are_killed_frozen_and_rest
 
 def test_a_killed_run_is_abandoned_within_15_seconds(fleet: Fleet) -> None:
     fleet.job("long", kwargs={"seconds": 30})
-    fleet.job("again", kwargs={"seconds": 30}, seconds=0, trigger="once", run_at=now() + timedelta(seconds=1), retry_abandoned=True, retry_backoff_seconds=1)
+    again = fleet.job("again", kwargs={"seconds": 30}, seconds=0, trigger="manual", retry_abandoned=True, retry_backoff_seconds=1)
+    again.request_run(MIRA)
     victim = fleet.start("--drain-seconds", "0")
     fleet.wait_for_ledger("start", "long")
     fleet.wait_for_ledger("start", "again")
