@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
+from jobs.clock import database_now
 from jobs.models import JobDefinition, SchedulerInstance
 from jobs.wording import show_seconds
 
@@ -20,7 +21,7 @@ GLANCE_SECONDS = 0.02
 
 def confirm_change(request: HttpRequest, job_id: str, done: str) -> None:
     """Tell the person that `done` happened, and what the scheduler made of it.  Call it after the commit."""
-    if not SchedulerInstance.objects.running(now()).exists():
+    if not SchedulerInstance.objects.running(database_now()).exists():
         text = _("No scheduler is running: it takes effect once one is started with “manage.py runscheduler”.")
         messages.warning(request, f"{done} {text}")
         return

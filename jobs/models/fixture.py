@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models.signals import pre_save
 from django.dispatch import receiver
 
@@ -20,8 +21,9 @@ def forget_what_another_database_applied(instance: JobDefinition, *, raw: bool, 
     if not raw:
         return
     instance.applied_revision = 0
-    before = JobDefinition.objects.select_for_update(no_key=True).filter(pk=instance.pk).first()
-    if before is None:
-        instance.date()
-    else:
-        instance.follow(before)
+    with transaction.atomic():
+        before = JobDefinition.objects.select_for_update(no_key=True).filter(pk=instance.pk).first()
+        if before is None:
+            instance.date()
+        else:
+            instance.follow(before)
