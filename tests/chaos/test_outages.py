@@ -39,7 +39,7 @@ class Watch:
         self.jobs = [self.fleet.job("witness"), self.fleet.job("async_witness", "sample_work_async")]
         self.process = self.fleet.start()
         self.fleet.wait_for_runs("witness", 1, "succeeded")
-        # It goes on when the outage begins, and ends in the middle of it.
+        # It goes on when the outage of 3 s or more begins, and ends in the middle of it.
         self.sleeper = self.fleet.job("sleeper", seconds=0, trigger="manual", kwargs={"seconds": 2}).request_run(MIRA)
         self.fleet.wait_for_ledger("start", "sleeper")
         self.began = datetime.now(UTC)
@@ -94,7 +94,7 @@ def quietly(ask: Callable[[], JobRun | None]) -> JobRun | None:
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize(("seconds", "failures"), [(4, 0), pytest.param(30, 1, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize(("seconds", "failures"), [(3, 0), pytest.param(30, 1, marks=pytest.mark.chaos)])
 def test_a_locked_database_is_waited_for(fleet: Fleet, seconds: float, failures: int) -> None:
     """Up to 20 s a write waits its turn; after that the tick has failed."""
     watch = Watch(fleet)
@@ -174,7 +174,7 @@ def test_a_full_disk_of_the_server_stops_nothing_for_good(small_tablespace: Path
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.chaos)])
 def test_a_database_that_is_restarted_is_found_again(own_fleet: Fleet, cluster: Cluster, seconds: float) -> None:
     watch = Watch(own_fleet)
     cluster.stop(signal.SIGQUIT)
@@ -198,7 +198,7 @@ def test_terminated_connections_are_opened_again(own_fleet: Fleet, cluster: Clus
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.chaos)])
 def test_a_table_that_somebody_locks_is_waited_for(own_fleet: Fleet, cluster: Cluster, seconds: float) -> None:
     watch = Watch(own_fleet)
     with connection.cursor() as cursor:

@@ -107,5 +107,5 @@ def test_an_interval_that_staff_change_in_admin_holds_at_once_and_zero_ends_it(s
     wait_until(lambda: job_count(client) == before - 1, 5, "the job is still counted")
     wait_until(lambda: not JobRun.objects.filter(job="mod_cache_refresh").active().exists(), 20, "a run never ended")
     count = len(runs())
-    pause_for(3)
+    pause_for(2)
     assert len(runs()) == count

@@ -53,7 +53,7 @@ def test_a_copied_database_fires_nothing_until_it_is_adopted(fleet: Fleet) -> No
     fleet.wait_for_runs("copied", 1, "succeeded")
     fleet.site.stop(first)
     count = len(fleet.runs("copied"))
-    staging = fleet.start(wait=True, VS_ENVIRONMENT="staging", **DEFAULTS_ON)
+    staging = fleet.start("--drain-seconds", "1", wait=True, VS_ENVIRONMENT="staging", **DEFAULTS_ON)
     [line] = fleet.site.events(staging, "scheduler_tick_failed")
     assert "'production'" in line["error"]
     assert "manage.py jobs adopt" in line["error"]

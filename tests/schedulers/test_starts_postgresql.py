@@ -6,6 +6,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.sample.fleet import Fleet, pause_for
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.postgresql
 
@@ -14,7 +15,8 @@ def test_a_scheduler_that_starts_before_its_database_waits_for_it(own_fleet: Fle
     own_fleet.job("patient")
     cluster.stop()
     process = own_fleet.start(wait=False)
-    pause_for(6)
+    wait_until(lambda: own_fleet.site.events(process, "scheduler_tick_failed"), 30, "it never missed its database")
+    pause_for(2)
     assert process.poll() is None, own_fleet.site.output(process)
     cluster.start()
     own_fleet.reconnect()

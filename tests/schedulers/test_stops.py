@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from django.db import connection, connections
 from django.utils.timezone import now
 
@@ -21,6 +20,9 @@ from tests.sample.fleet import Fleet, alive, children_of, pause_for, seconds_bet
 from tests.waiting import wait_until
 
 MIRA = Author(name="mira", source="admin")
+NOTICED_WITHIN = 0.5
+"""Seconds: a claim that was going on at the signal still commits, by a clock that is not ours; the witness is due once a second for as long as runs go on."""
+
 BUSY_MACHINE = 3.0
 """Seconds that a process may take to end when other tests keep the cores busy."""
 
@@ -43,7 +45,8 @@ def test_ten_runs_complete_after_sigterm_while_another_scheduler_takes_over_with
     signalled_at = datetime.now(UTC)
     assert fleet.site.stop(first) == 0
     assert [JobRun.objects.get(pk=run.pk).status for run in runs] == ["succeeded"] * 10
-    assert [run.pk for run in JobRun.objects.filter(instance=owner) if seconds_between(signalled_at, run.queued_at) > 0.05] == []
+    late = [run.pk for run in JobRun.objects.filter(instance=owner) if seconds_between(signalled_at, run.queued_at) > NOTICED_WITHIN]
+    assert late == []
     [stopped] = fleet.site.events(first, "scheduler_stopped")
     assert stopped["abandoned"] == 0
     fleet.wait_for_runs("witness", len(fleet.runs("witness")) + 2, "succeeded")
@@ -80,12 +83,11 @@ def locked_by_somebody_else(fleet: Fleet) -> Iterator[None]:
             yield
 
 
-@pytest.mark.parametrize("runs", [0, 2])
-def test_a_database_that_somebody_keeps_locked_does_not_keep_a_scheduler_from_ending(fleet: Fleet, runs: int) -> None:
+def test_a_database_that_somebody_keeps_locked_does_not_keep_a_scheduler_from_ending(fleet: Fleet) -> None:
     """SQLite waits 20 s for a lock, PostgreSQL for ever, and each step of the end has something to write."""
     fleet.job("witness")
-    process = fleet.start("--drain-seconds", "2")
-    start_runs(fleet, runs, seconds=60)
+    process = fleet.start("--drain-seconds", "1")
+    start_runs(fleet, 2, seconds=60)
     fleet.wait_for_runs("witness", 1, "succeeded")
     with locked_by_somebody_else(fleet):
         pause_for(1.5)  # a slot of the witness is due, and its claim waits
@@ -93,7 +95,7 @@ def test_a_database_that_somebody_keeps_locked_does_not_keep_a_scheduler_from_en
         assert fleet.site.stop(process) == 0
         took = time.monotonic() - signalled_at
     print(f"ended {took:.1f} s after the signal")  # noqa: T201 -- pytest shows it on failure
-    assert took < 2 + GRACE_SECONDS + BUSY_MACHINE
+    assert took < 1 + GRACE_SECONDS + BUSY_MACHINE
 
 
 def test_no_process_of_a_job_outlives_its_scheduler(fleet: Fleet) -> None:
