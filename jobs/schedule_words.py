@@ -38,7 +38,7 @@ def describe(definition: JobDefinition) -> str:
 def _words(definition: JobDefinition) -> str:
     match definition.trigger:
         case Trigger.INTERVAL if definition.interval_seconds:
-            return _("every %(duration)s") % {"duration": describe_duration(definition.interval_seconds)}
+            return _every(definition.interval_seconds)
         case Trigger.INTERVAL:
             return _("not scheduled")
         case Trigger.CRON:
@@ -49,24 +49,37 @@ def _words(definition: JobDefinition) -> str:
     return _("only when asked")
 
 
+def _every(seconds: int) -> str:
+    # One of a kind is a sentence of its own: German has "jeden Tag", "jede Stunde" and "alle 2 Stunden".
+    match seconds:
+        case 86_400:
+            return _("every day")
+        case 3_600:
+            return _("every hour")
+        case 60:
+            return _("every minute")
+        case 1:
+            return _("every second")
+    return _("every %(duration)s") % {"duration": _duration(seconds)}
+
+
 def _describe_cron(expression: str, zone: str) -> str:
     words = Cron(expand_cron(expression), datetime(2024, 1, 1, tzinfo=UTC)).explain()
     words = words.replace("on Monday through Friday", _("on weekdays"))
     return f"{words[:1].lower()}{words[1:]}, {zone}"
 
 
-def describe_duration(seconds: int) -> str:
-    """Seconds as people say them: "4 hours", "1 day 12 hours", "second"."""
+def _duration(seconds: int) -> str:
+    """Seconds as people say them: "4 hours", "1 day 12 hours"."""
     units: tuple[tuple[int, Callable[[int], str]], ...] = (
-        (86_400, lambda n: ngettext("day", "%(n)d days", n)),
-        (3_600, lambda n: ngettext("hour", "%(n)d hours", n)),
-        (60, lambda n: ngettext("minute", "%(n)d minutes", n)),
-        (1, lambda n: ngettext("second", "%(n)d seconds", n)),
+        (86_400, lambda n: ngettext("%(n)d day", "%(n)d days", n)),
+        (3_600, lambda n: ngettext("%(n)d hour", "%(n)d hours", n)),
+        (60, lambda n: ngettext("%(n)d minute", "%(n)d minutes", n)),
+        (1, lambda n: ngettext("%(n)d second", "%(n)d seconds", n)),
     )
     parts, rest = [], seconds
     for size, words in units:
         number, rest = divmod(rest, size)
         if number:
-            text = words(number) % {"n": number} if number > 1 else words(1)
-            parts.append(text if number > 1 or seconds == size else f"1 {text}")
+            parts.append(words(number) % {"n": number})
     return " ".join(parts)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 from django.core.exceptions import ValidationError
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 CRON_ALIASES = {
@@ -30,12 +31,17 @@ def expand_cron(expression: str) -> str:
     return CRON_ALIASES.get(folded.lower(), folded)
 
 
-@lru_cache(maxsize=4096)
 def cron_problem(expression: str) -> str | None:
     """Why `expression` is no cron expression that ever fires, or None when it is one.
 
     Five fields as in Debian's cron(8), or an alias such as @hourly.  Answers within milliseconds whatever it is given.
     """
+    return _cron_problem(expression, get_language())
+
+
+@lru_cache(maxsize=4096)
+def _cron_problem(expression: str, language: str | None) -> str | None:
+    """`language` keeps the answers of one language from being given in another."""
     if len(expression) > 255:
         return _("expected at most 255 characters")
     expanded = expand_cron(expression)

@@ -8,6 +8,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django.db import models
+from django.utils.formats import localize
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
@@ -55,7 +56,8 @@ def show_seconds(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if abs(seconds) < 10:
-        return _("%(n)s s") % {"n": f"{seconds:.2f}".rstrip("0").rstrip(".")}
+        short = round(float(seconds), 2)
+        return _("%(n)s s") % {"n": localize(int(short) if short.is_integer() else short)}
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

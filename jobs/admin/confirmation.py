@@ -27,7 +27,8 @@ def confirm_change(request: HttpRequest, job_id: str, done: str) -> None:
         return
     definition = _applied(job_id)
     if definition is None:
-        messages.warning(request, f"{done} {_('The scheduler has not applied it within a second; the list shows when it has.')}")
+        text = _("The scheduler has not applied it within a second; the list shows when it has.")
+        messages.warning(request, f"{done} {text}")
         return
     messages.success(request, f"{done} {_applied_text(definition)}")
 

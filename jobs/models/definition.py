@@ -11,7 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils.timezone import now
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
@@ -69,7 +69,7 @@ class JobDefinition(models.Model):
     function = models.CharField(_("function"), max_length=200, choices=function_choices)
     kwargs = models.JSONField(_("arguments"), default=dict, blank=True)
 
-    trigger = models.CharField(_("runs"), max_length=10, choices=Trigger, default=Trigger.INTERVAL)
+    trigger = models.CharField(pgettext_lazy("a job", "runs"), max_length=10, choices=Trigger, default=Trigger.INTERVAL)
     interval_seconds = WholeNumberField(
         _("interval"),
         default=0,

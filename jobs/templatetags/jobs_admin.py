@@ -75,7 +75,7 @@ def drill_url(changelist: RunChangeList, on: str) -> str:
 @register.filter
 def clock(moment: datetime) -> str:
     """A moment in the zone that it has, which it names."""
-    return f"{moment:%a %Y-%m-%d %H:%M:%S %Z}"
+    return f"{date_format(moment, 'D Y-m-d H:i:s')} {moment:%Z}"
 
 
 @register.filter

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from jobs.validators import cron_problem, expand_cron, validate_cron, validate_timezone
+from jobs.validators import _cron_problem, cron_problem, expand_cron, validate_cron, validate_timezone
 
 pytestmark = pytest.mark.once
 
@@ -67,7 +67,7 @@ def test_hostile_expressions_are_refused_with_little_work(expression: str) -> No
         nonlocal calls
         calls += event == "call"
 
-    cron_problem.cache_clear()
+    _cron_problem.cache_clear()
     sys.setprofile(count)
     try:
         problem = cron_problem(expression)

@@ -1,0 +1,24 @@
+"""Which language a request is answered in."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
+
+from vsadmin.middleware import API_ROOT
+
+
+class PageLanguage(LocaleMiddleware):
+    """Pages speak the language of the browser; the API speaks English to everybody, because programs compare its texts."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path_info.startswith(API_ROOT):
+            translation.activate(settings.LANGUAGE_CODE)  # the thread may have spoken another language before
+            return
+        super().process_request(request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        return response if request.path_info.startswith(API_ROOT) else super().process_response(request, response)
