@@ -131,16 +131,21 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         return [self.request(job, "scheduler", cause=Cause.START) for job in jobs if job.is_registered]
 
     def delete_pruned(self, runs: Sequence[JobRun]) -> int:
-        """Delete finished runs for good; the audit is told how far back it may look.  Call in a transaction."""
-        if not runs:
-            return 0
-        definitions = apps.get_model("jobs", "JobDefinition").objects
+        """Delete finished runs for good; the audit is told how far back it may look.
+
+        The transaction keeps every scheduler waiting on SQLite: what can be read before it is.
+        """
+        definitions, totals = apps.get_model("jobs", "JobDefinition").objects, apps.get_model("jobs", "RunTotal").objects
         latest = {run.job_id: run.scheduled_for for run in sorted(runs, key=lambda run: run.scheduled_for)}
-        for job_id, moment in latest.items():
-            definitions.filter(pk=job_id).update(pruned_until=Greatest(Coalesce("pruned_until", moment), moment))
         doomed = [run.pk for run in runs]
-        apps.get_model("jobs", "RunTotal").objects.add_pruned(doomed)
-        return self.filter(pk__in=doomed)._raw_delete(self.db)
+        while doomed:
+            fresh = totals.fresh_among(doomed)
+            with transaction.atomic():
+                if totals.add_pruned(fresh):
+                    for job_id, moment in latest.items():
+                        definitions.filter(pk=job_id).update(pruned_until=Greatest(Coalesce("pruned_until", moment), moment))
+                    return self.filter(pk__in=doomed)._raw_delete(self.db)
+        return 0
 
     def _same_request(self, job: JobDefinition, kwargs: dict[str, Any] | None, key: str) -> JobRun | None:
         known = self.filter(idempotency_key=key).first()

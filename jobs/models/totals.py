@@ -11,7 +11,8 @@ A run moves from fresh to counted in two ways: `roll_up`, when many are fresh, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -70,17 +71,25 @@ class RunTotalQuerySet(models.QuerySet["RunTotal"]):
             LateRun.forget(late)
         return sum(sums.runs for sums in totals.values())
 
-    def add_pruned(self, run_ids: Iterable[int]) -> None:
-        """Count what is not counted yet of these finished runs; to be called in the transaction that deletes them, before it does."""
-        tally = RunTally.objects.locked()
-        ids = list(run_ids)
-        if totals := merge(*(sum_up(fresh.filter(pk__in=part)) for part in _parts(ids) for fresh in tally.fresh())):
-            self._add(totals)
-            LateRun.forget(ids)
-            tally.move_on(tally.counted_to)
+    def fresh_among(self, run_ids: Sequence[int]) -> Fresh:
+        """What is not counted yet of these finished runs.  Only reads, so that nobody has to wait for it."""
+        tally = RunTally.objects.current()
+        late = [run for part in _parts(run_ids) for run in LateRun.objects.filter(run__in=part).values_list("run", flat=True)]
+        fresh = [*late, *(run for run in run_ids if run > tally.counted_to)]
+        return Fresh(tally, merge(*(sum_up(JobRun.objects.filter(pk__in=part)) for part in _parts(fresh))), late)
+
+    def add_pruned(self, fresh: Fresh) -> bool:
+        """Count these runs for good, in the transaction that deletes them; False when something was counted since they were looked at."""
+        if not fresh.totals:
+            return True
+        if not fresh.tally.move_on(fresh.tally.counted_to):
+            return False
+        self._add(fresh.totals)
+        LateRun.forget(fresh.late)
+        return True
 
     def _add(self, totals: Totals) -> None:
-        """Add to the rows.  The tally's row is held by this transaction, so nobody else writes here."""
+        """Add to the rows.  This transaction has moved the tally on and holds its row, so nobody else writes here."""
         for keys in _parts(list(totals)):
             known = {(row.job_id, row.status): row for row in self.filter(job_id__in={job_id for job_id, _status in keys})}
             rows = [known.get(key) or RunTotal(job_id=key[0], status=key[1]) for key in keys]
@@ -92,6 +101,15 @@ class RunTotalQuerySet(models.QuerySet["RunTotal"]):
 def _parts(items: Sequence[Any], size: int = 2_000) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The sums of some fresh runs, which hold as long as the tally is at this version."""
+
+    tally: RunTally
+    totals: Totals
+    late: Sequence[int]
 
 
 class RunTotal(models.Model):

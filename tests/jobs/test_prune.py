@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.models import JobRun, Status
-from jobs.prune import SLICE, prune
+from jobs.models import JobDefinition, JobRun, Status
+from jobs.models.totals import Fresh, RunTally, RunTotal
+from jobs.prune import JOBS_AT_ONCE, SLICE, prune
 from tests.jobs.engine import START, define, seconds
 
 pytestmark = pytest.mark.django_db
@@ -54,3 +55,33 @@ def test_more_than_one_slice_goes_in_one_call() -> None:
     define("many", keep_runs=0, keep_days=None)
     make_runs("many", 2 * SLICE + 1)
     assert prune(START + timedelta(days=1)) == {"many": 2 * SLICE + 1}
+
+
+def test_what_is_left_of_many_jobs_goes_too() -> None:
+    for number in range(2 * JOBS_AT_ONCE + 1):
+        define(f"job{number}", keep_runs=1, keep_days=None)
+        make_runs(f"job{number}", 3 if number else SLICE + 2)
+    assert prune(START + timedelta(days=1)) == {f"job{number}": 2 if number else SLICE + 1 for number in range(2 * JOBS_AT_ONCE + 1)}
+    assert JobRun.objects.count() == 2 * JOBS_AT_ONCE + 1
+    assert set(JobDefinition.objects.exclude(pk="job0").values_list("pruned_until", flat=True)) == {START + seconds(1)}
+
+
+def test_runs_are_counted_once_when_somebody_counts_while_they_are_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was looked at before the transaction is looked at again when the tally has moved on since."""
+    define("counted", keep_runs=0, keep_days=None)
+    make_runs("counted", 5)
+    look, looks = RunTotal.objects.fresh_among, list[int]()
+
+    def roll_up_meanwhile(run_ids: list[int]) -> Fresh:
+        fresh = look(run_ids)
+        looks.append(len(run_ids))
+        if len(looks) == 1:
+            monkeypatch.setattr("jobs.models.totals.ROLL_UP_FROM", 1)
+            RunTally.objects.filter(pk=1).update(seen_to=max(run_ids))  # as if it had been settled before
+            assert RunTotal.objects.roll_up() == 5
+        return fresh
+
+    monkeypatch.setattr(RunTotal.objects, "fresh_among", roll_up_meanwhile)
+    assert prune(START + timedelta(days=1)) == {"counted": 5}
+    assert looks == [5, 5]
+    assert {key: sums.runs for key, sums in RunTotal.objects.current().items()} == {("counted", "succeeded"): 5}
