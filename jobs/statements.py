@@ -26,6 +26,10 @@ ROWS_AT_ONCE = 256
 """Rows in one of SQLite's statements, which may have 32,766 values."""
 
 
+Entry = tuple[str, datetime, bytes]
+"""A due scheduled job: its id, next_run_time and job_state."""
+
+
 @dataclass(slots=True)
 class NewRun:
     """A row to insert: what became of a slot.  `instance` is empty for a run that any scheduler may claim later."""
@@ -116,14 +120,21 @@ class Statements(ABC):
             unapplied, next_run_time, next_request, cancelled = cursor.fetchone()
         return Peek(unapplied is not None, self.read_time(next_run_time), self.read_time(next_request), bool(cancelled))
 
-    def lock_due(self, now: datetime, limit: int, leave: Sequence[str]) -> list[tuple[str, datetime, bytes]]:
-        """Lock and return (id, next_run_time, job_state) of due scheduled jobs, the longest due first."""
+    def lock_due(self, now: datetime, longest: int, latest: int, leave: Sequence[str]) -> tuple[list[Entry], list[Entry]]:
+        """Lock and return due scheduled jobs: `longest` that have been due for the longest time and, if there are more, `latest` that have come due last."""
+        first = self._lock_due(now, "ASC", longest, leave)
+        if len(first) < longest or not latest:
+            return first, []
+        known = {job_id for job_id, _moment, _state in first}
+        return first, [entry for entry in self._lock_due(now, "DESC", latest, leave) if entry[0] not in known]
+
+    def _lock_due(self, now: datetime, order: str, limit: int, leave: Sequence[str]) -> list[Entry]:
         where = f"AND {self.exclude_jobs}" if leave else ""
         arguments = [self.write_time(now), *([self.write_ids(leave)] if leave else []), limit]
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, {self.raw_time}, job_state FROM django_apscheduler_djangojob "  # noqa: S608 -- only constants of this class are filled in
-                f"WHERE next_run_time <= %s {where} ORDER BY next_run_time LIMIT %s {self.lock_rows}",
+                f"WHERE next_run_time <= %s {where} ORDER BY next_run_time {order} LIMIT %s {self.lock_rows}",
                 arguments,
             )
             return [(job_id, self.read_moment(moment), bytes(state)) for job_id, moment, state in cursor.fetchall()]

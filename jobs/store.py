@@ -20,13 +20,16 @@ from jobs.lanes import Room, lane_of
 from jobs.models import Cause, JobDefinition, JobRun, Status
 from jobs.policy import Answer, Policy, decide
 from jobs.runner import Call, Run
-from jobs.statements import NewRun, Statements, for_connection
+from jobs.statements import Entry, NewRun, Statements, for_connection
 from jobs.triggers import UNSCHEDULABLE, OnceTrigger, Schedule, SlotTrigger
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.2
 """Seconds between two looks at lanes that no known job goes on in: most claims ask only for what the others have room for."""
+LATEST_SHARE = 4
+"""When more is due than there is room for, one of so many is a job that has just come due: it need not wait for the end of a burst."""
+
 ASKED_FOR = (Cause.MANUAL, Cause.START)
 BORN_FINAL = {Status.MISSED.value: "job_run_missed", Status.SKIPPED.value: "job_run_skipped"}
 
@@ -83,6 +86,7 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
         self._statements: Statements = for_connection()
         self._lanes: set[str] = set()
         self._next_look = 0.0
+        self._served = 0
 
     # -- what APScheduler asks ----------------------------------------------------------------------
 
@@ -182,13 +186,23 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
             return claim
         room = sum(rooms[lane].total for lane in looked_at - full)
         with self._statements.transaction():
-            entries = self._statements.lock_due(now, min(limit, room), self.jobs_of_lanes(full) if full else ())
+            asked = min(limit, room)
+            due = self._statements.lock_due(now, asked, max(asked // LATEST_SHARE, 1), self.jobs_of_lanes(full) if full else ())
+            entries = self._in_turn(*due)
             if entries:
                 self._answer(entries, self.plans(entries), now, instance, rooms, claim)
         claim.left |= full
         return claim
 
-    def _answer(self, entries: Sequence[tuple[str, datetime, bytes]], plans: dict[str, Plan], now: datetime, instance: str, rooms: dict[str, Room], claim: Claim) -> None:
+    def _in_turn(self, longest: list[Entry], latest: list[Entry]) -> list[Entry]:
+        """One of the latest after every few of the longest due, counted over claims, because there may be room for a single run at a time."""
+        entries = longest.copy()
+        first = LATEST_SHARE - 1 - self._served % LATEST_SHARE
+        for number, entry in enumerate(latest):
+            entries.insert(first + number * LATEST_SHARE, entry)
+        return entries
+
+    def _answer(self, entries: Sequence[Entry], plans: dict[str, Plan], now: datetime, instance: str, rooms: dict[str, Room], claim: Claim) -> None:
         occupied = self._statements.occupied([job_id for job_id, _moment, _state in entries])
         rows: list[NewRun] = []
         moves: list[tuple[str, datetime | None]] = []
@@ -212,6 +226,7 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
             self._sort(rows, ids, plans, now, claim)
         if moves:
             self._statements.advance(moves)
+            self._served += len(moves)
         claim.answered = len(rows)
 
     @staticmethod

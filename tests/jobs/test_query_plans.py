@@ -112,8 +112,9 @@ def test_a_tick_with_nothing_to_do_reads_no_table_from_end_to_end() -> None:
 def test_due_jobs_are_found_by_their_time() -> None:
     def claim() -> None:
         with transaction.atomic():
-            assert for_connection().lock_due(NOW, 100, ()) == []
-            assert for_connection().lock_due(NOW, 100, ["job1", "job2"]) == []
+            assert for_connection().lock_due(NOW, 100, 50, ()) == ([], [])
+            assert for_connection().lock_due(NOW, 100, 50, ["job1", "job2"]) == ([], [])
+            assert for_connection().lock_due(NOW, 0, 100, ()) == ([], [])
 
     plan = plans_of(claim)
     assert scans(plan) == []

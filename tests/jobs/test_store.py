@@ -172,6 +172,28 @@ def test_runs_beyond_the_room_wait_in_this_process_and_the_rest_stays_due() -> N
 
 
 @database
+@pytest.mark.parametrize("room", [1, 3, 8])
+def test_neither_a_burst_nor_what_comes_due_beside_it_has_to_wait_for_the_other(room: int) -> None:
+    """One job comes due at every claim; there is room for `room` runs of the 48 that were due before it."""
+    hand = Hand()
+    for number in range(48):
+        define(f"burst-{number}", trigger="once", run_at=START + seconds(60), misfire_grace_seconds=None)
+    for number in range(64):
+        define(f"new-{number}", trigger="once", run_at=START + seconds(61 + number))
+    hand.reconcile(START)
+    claims = [[run.job_id for run in hand.claim(START + seconds(61 + number), at_once=room).start] for number in range(64)]
+    started = [job_id for claim in claims for job_id in claim]
+    assert len(started) == len(set(started))
+    last_of_burst = max(number for number, claim in enumerate(claims) if any(job_id.startswith("burst") for job_id in claim))
+    assert sum(job_id.startswith("burst") for job_id in started) == 48
+    assert last_of_burst <= 48 / (room * 3 / 4)
+    for first in range(0, last_of_burst - 3, 4):
+        assert any(job_id.startswith("new") for claim in claims[first : first + 4] for job_id in claim)
+    if room >= 4:
+        assert all(f"new-{number}" in claims[number] for number in range(last_of_burst))
+
+
+@database
 def test_a_slot_that_waited_for_room_is_not_late() -> None:
     hand = Hand()
     define("a", misfire_grace_seconds=1)
