@@ -164,13 +164,14 @@ class Engine(RuleBasedStateMachine):
         if epoch != Epoch(since, last.interval, last.enabled, last.paused_until, last.archived):
             self.epochs[job_id].append(epoch)
 
-    @rule(job_id=jobs, changes=st.lists(edits, min_size=1, max_size=3), between=st.integers(0, 200))
+    @rule(job_id=jobs, changes=st.lists(edits, min_size=1, max_size=3), between=st.integers(-200, 200))
     def staff_edit(self, job_id: str, changes: list[dict[str, Any]], between: int) -> None:
-        """One edit or several, with nobody there to apply those before the last."""
+        """One edit or several, with nobody there to apply those before the last; the clock may be set back between them."""
         for change in changes:
             pause = change.get("paused_until")
             self._edit(job_id, **change | ({"paused_until": self.now - self.set_back + pause} if isinstance(pause, timedelta) else {}))
-            self.now += seconds(between)
+            self.now += seconds(max(between, 0))
+            self.set_back = min(self.set_back + seconds(max(-between, 0)), self.now - START)
 
     @rule(job_id=jobs)
     def run_now(self, job_id: str) -> None:

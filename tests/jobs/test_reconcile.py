@@ -232,6 +232,16 @@ def test_a_clock_that_was_set_back_lets_no_edit_repeat_slots() -> None:
     assert next_run("a") == START + seconds(3645)
 
 
+def test_an_edit_that_is_dated_after_our_own_clock_loses_no_slot_between_the_two() -> None:
+    """Ours is a few milliseconds late: what was committed before we looked is dated after it."""
+    hand, definition = Hand(), define("a", interval_seconds=60)
+    hand.tick(START)
+    change(definition, START + seconds(60.004), interval_seconds=45)
+    hand.reconcile(START + seconds(59.999))
+    assert answers("a") == [(START + seconds(60), "queued", 1)]
+    assert next_run("a") == START + seconds(90)
+
+
 def test_moving_a_once_job_into_the_past_fires_nothing() -> None:
     hand, definition = Hand(), define("a", trigger="once", run_at=START + timedelta(hours=1))
     hand.tick(START)

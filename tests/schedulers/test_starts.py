@@ -57,7 +57,7 @@ def test_a_copied_database_fires_nothing_until_it_is_adopted(fleet: Fleet) -> No
     [line] = fleet.site.events(staging, "scheduler_tick_failed")
     assert "'production'" in line["error"]
     assert "manage.py jobs adopt" in line["error"]
-    fleet.wait_for_heartbeats(staging, 2)
+    fleet.wait_for_heartbeats(staging, 1)
     assert len(fleet.runs("copied")) == count
     assert not JobDefinition.objects.filter(pk="mod_cache_refresh").exists()
     fleet.site.env["VS_ENVIRONMENT"] = "staging"
