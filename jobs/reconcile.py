@@ -50,17 +50,20 @@ def _unapplied(now: datetime) -> list[JobDefinition]:
 
 
 def restore_entries(now: datetime) -> int:
-    """Mark definitions that have no entry in the store, such as those of a fixture, so that the next tick makes it.
-
-    The history of others that came past `save()` is written here, because no tick will look at them.
-    """
-    more = True
-    while more:
-        with transaction.atomic():
-            more = JobDefinition.objects.record_unrecorded(now, AT_ONCE) == AT_ONCE
+    """Mark definitions that have no entry in the store, such as those of a fixture, so that the next tick makes it."""
+    _record_applied(now)
     entries = DjangoJob.objects.filter(pk=OuterRef("pk"))
     lost = JobDefinition.objects.current().exclude(trigger="interval", interval_seconds=0).filter(~Exists(entries)).exclude(applied_revision=0)
     return lost.update(applied_revision=0)
+
+
+def _record_applied(now: datetime) -> None:
+    """Write the history of applied definitions that came past `save()`: no tick will look at them."""
+    applied = JobDefinition.objects.filter(applied_revision=F("revision"))
+    recorded = AT_ONCE
+    while recorded == AT_ONCE:
+        with transaction.atomic():
+            recorded = applied.record_unrecorded(now, AT_ONCE)
 
 
 def _applied(store: JobStore, definitions: Sequence[JobDefinition], entries: dict[str, DjangoJob]) -> dict[str, Plan]:
