@@ -32,17 +32,17 @@ def test_an_interval_is_changed_seen_before_and_confirmed_after(person: Page, ho
 
 def test_an_interval_is_set_in_the_list_by_keyboard_alone(person: Page, house: Site) -> None:
     person.goto(house.base_url + JOBS)
-    field = person.get_by_label("Interval of Refresh the mod cache")
+    field = person.get_by_label("Interval of Check for new server versions")
     field.focus()
     field.fill("45m")
     field.press("Enter")
     expect(person.locator(".messagelist")).to_contain_text("Applied")
-    expect(person.get_by_label("Interval of Refresh the mod cache")).to_have_value("45m")
-    switch = person.get_by_role("switch", name="Refresh the mod cache enabled")
+    expect(person.get_by_label("Interval of Check for new server versions")).to_have_value("45m")
+    switch = person.get_by_role("switch", name="Check for new server versions enabled")
     switch.focus()
     switch.press("Space")
-    expect(person.get_by_role("switch", name="Refresh the mod cache enabled")).to_have_attribute("aria-checked", "false")
-    definition = JobDefinition.objects.find("mod-cache")
+    expect(person.get_by_role("switch", name="Check for new server versions enabled")).to_have_attribute("aria-checked", "false")
+    definition = JobDefinition.objects.find("server-versions")
     assert (definition.interval_seconds, definition.enabled) == (2700, False)
 
 
@@ -73,25 +73,25 @@ def test_a_job_is_paused_with_a_reason_and_resumed(person: Page, house: Site) ->
 
 
 def test_two_people_at_once_lose_nothing(person: Page, house: Site) -> None:
-    person.goto(f"{house.base_url}{JOBS}mod-cache/change/")
+    person.goto(f"{house.base_url}{JOBS}server-watch/change/")
     other = person.context.new_page()
-    other.goto(f"{house.base_url}{JOBS}mod-cache/change/")
+    other.goto(f"{house.base_url}{JOBS}server-watch/change/")
     other.get_by_label("Every").fill("2h")
     other.get_by_label("Why").fill("less traffic")
     other.get_by_role("button", name="Save").click()
     expect(other.locator(".messagelist")).to_contain_text("Saved")
-    person.get_by_label("Title").fill("Refresh all mods")
+    person.get_by_label("Title").fill("Watch every server")
     person.get_by_label("Every").fill("15m")
     person.get_by_role("button", name="Save").click()
     expect(person.get_by_role("heading", name="Changed meanwhile")).to_be_visible()
     expect(person.locator(".vs-conflict")).to_contain_text("less traffic")
     expect(person.get_by_text("mira set this to 2h meanwhile")).to_be_visible()
-    assert JobDefinition.objects.find("mod-cache").interval_seconds == 7200
+    assert JobDefinition.objects.find("server-watch").interval_seconds == 7200
     person.get_by_label("Every").fill("2h")
     person.get_by_role("button", name="Save").click()
     expect(person.locator(".messagelist")).to_contain_text("Applied")
-    definition = JobDefinition.objects.find("mod-cache")
-    assert (definition.title, definition.interval_seconds) == ("Refresh all mods", 7200)
+    definition = JobDefinition.objects.find("server-watch")
+    assert (definition.title, definition.interval_seconds) == ("Watch every server", 7200)
 
 
 def test_a_job_goes_back_to_how_it_was(person: Page, house: Site) -> None:
@@ -108,7 +108,7 @@ def test_a_job_goes_back_to_how_it_was(person: Page, house: Site) -> None:
 
 def test_many_jobs_are_paused_together(person: Page, house: Site) -> None:
     person.goto(house.base_url + JOBS)
-    for job_id in ("mod-cache", "server-watch"):
+    for job_id in ("player-digest", "season-reset"):
         person.locator(f'input[name="_selected_action"][value="{job_id}"]').check()
     person.get_by_label("Action:").select_option("pause")
     person.get_by_role("button", name="Go").click()
@@ -123,4 +123,7 @@ def test_the_list_tells_when_the_scheduler_is_gone(person: Page, house: Site) ->
     expect(person.locator(".vs-scheduler")).to_contain_text("scheduler running")
     scheduler = next(process for process in house.processes if "runscheduler" in str(process.args))
     house.stop(scheduler)
-    expect(person.get_by_role("alert")).to_contain_text("No scheduler is running", timeout=30_000)
+    try:
+        expect(person.get_by_role("alert")).to_contain_text("No scheduler is running", timeout=30_000)
+    finally:
+        house.start_scheduler(wait=False)
