@@ -137,7 +137,7 @@ class Statements(ABC):
                 f"WHERE next_run_time <= %s {where} ORDER BY next_run_time {order} LIMIT %s {self.lock_rows}",
                 arguments,
             )
-            return [(job_id, self.read_moment(moment), bytes(state)) for job_id, moment, state in cursor.fetchall()]
+            return [(job_id, read_shown(moment), bytes(state)) for job_id, moment, state in cursor.fetchall()]
 
     def occupied(self, job_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """By job: how many of its runs are going on anywhere, and the id of the oldest of them."""
@@ -174,12 +174,6 @@ class Statements(ABC):
     @abstractmethod
     def read_time(self, value: Any) -> datetime | None: ...
 
-    def read_moment(self, value: Any) -> datetime:
-        moment = self.read_time(value)
-        if moment is None:
-            raise ValueError("expected a time, got NULL")
-        return moment
-
 
 def array(values: Sequence[Any]) -> str:
     """PostgreSQL's text for an array; psycopg's own dumper takes ten times as long, and each run has seventeen values."""
@@ -198,9 +192,15 @@ PLAIN = {"": '""'} | {status.value: status.value for status in Status}
 """Texts that need no escaping."""
 
 
+def read_shown(text: str) -> datetime:
+    """A time in UTC that a database has shown as text."""
+    return datetime.fromisoformat(text + "+00:00")  # replace(tzinfo=UTC) takes eight times as long
+
+
 class PostgreSQLStatements(Statements):
     exclude_jobs = "NOT (id = ANY(%s))"
-    raw_time = "next_run_time"
+    # A time as text, for `read_shown`: what psycopg and Django do to read one takes 3 µs, this 0.3.
+    raw_time = """to_char(next_run_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
     lock_rows = "FOR UPDATE SKIP LOCKED"
     turn = nullcontext()
     in_ids = "= ANY(%s)"
@@ -211,7 +211,7 @@ class PostgreSQLStatements(Statements):
         SELECT u.job_id, u.slot, u.slots, u.status, u.reason, u.instance, 'schedule', 1, %s, CASE WHEN u.instance = '' THEN %s END,
                CASE WHEN u.status = 'running' THEN %s END, CASE WHEN u.status IN ('missed', 'skipped') THEN %s END, '', '', '', ''
         FROM unnest(%s::text[], %s::timestamptz[], %s::bigint[], %s::text[], %s::text[], %s::text[]) AS u (job_id, slot, slots, status, reason, instance)
-        ON CONFLICT DO NOTHING RETURNING id, job_id, scheduled_for
+        ON CONFLICT DO NOTHING RETURNING id, job_id, to_char(scheduled_for AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
     """
     ADVANCE = """
         UPDATE django_apscheduler_djangojob j SET next_run_time = u.next_run_time
@@ -235,7 +235,7 @@ class PostgreSQLStatements(Statements):
         columns = [array([getattr(run, name) for run in runs]) for name in ("job_id", "slot", "slots", "status", "reason", "instance")]
         with connection.cursor() as cursor:
             cursor.execute(self.INSERT, [now, now, now, now, *columns])
-            ids = {(job_id, slot): run_id for run_id, job_id, slot in cursor.fetchall()}
+            ids = {(job_id, read_shown(slot)): run_id for run_id, job_id, slot in cursor.fetchall()}
         return [ids.get((run.job_id, run.slot)) for run in runs]
 
     def advance(self, moves: Sequence[tuple[str, datetime | None]]) -> None:
@@ -364,7 +364,7 @@ class SQLiteStatements(Statements):
         return "[" + ",".join(f'"{job_id}"' for job_id in ids) + "]"  # ids are slugs
 
     def read_time(self, value: Any) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value + "+00:00")  # replace(tzinfo=UTC) takes eight times as long
+        return None if value is None else read_shown(value)
 
 
 def for_connection() -> Statements:
