@@ -25,6 +25,10 @@ log = structlog.get_logger()
 GROUP = 2000
 """At most so many outcomes go into one commit."""
 
+PAUSE_PER_OUTCOME = 0.0002
+LONGEST_PAUSE = 0.02
+"""Seconds: a commit has its price, whatever it holds: the more outcomes come, the longer the next one waits for company."""
+
 NEWS_EVERY = 0.5
 """Seconds between two looks at the log and progress of runs that are going on."""
 
@@ -76,6 +80,7 @@ class Recorder(threading.Thread):
         self._after = after
         self._outcomes: SimpleQueue[Outcome | None] = SimpleQueue()
         self._pending: list[Outcome] = []
+        self._last_group = 0
         self.in_hand: set[int] = set()
         """Ids of runs that have ended and are not written, or are about to be handed over."""
         self._closing = threading.Event()
@@ -123,6 +128,8 @@ class Recorder(threading.Thread):
             except Empty:
                 return
             self._pending += [first] if first else []
+            if self._last_group > 1 and not self._any_promotable():
+                self._closing.wait(min(PAUSE_PER_OUTCOME * self._last_group, LONGEST_PAUSE))
         while len(self._pending) < GROUP:
             try:
                 outcome = self._outcomes.get_nowait()
@@ -147,6 +154,7 @@ class Recorder(threading.Thread):
                 self.in_hand.difference_update([run.id for run in runs])
             raise
         self._say_lost(kept)
+        self._last_group = len(self._pending)
         self.in_hand.difference_update([outcome.run.id for outcome in self._pending])
         self._pending.clear()
         for executor, runs in promoted:

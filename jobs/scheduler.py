@@ -36,6 +36,10 @@ TICK_SECONDS = 0.2
 BUSY_PAUSE = 0.003
 """Seconds between two claims while slots keep coming due, so that each finds more than one."""
 
+PAUSE_PER_RUN = 0.0002
+LONGEST_BUSY_PAUSE = 0.02
+"""A claim has its price, whatever it brings: the more come due, the longer the next one waits for company."""
+
 CLAIM_LIMIT = 2000
 HEARTBEAT_SECONDS = 2.0
 CALM_BEFORE_REAPING = 4.0
@@ -98,6 +102,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self._left: set[str] = set()
         self._foreign: str | None = None
         self._worked = False
+        self._pause = BUSY_PAUSE
         self._prepared = self._registered = False
         self._statements = for_connection()
         self._store = JobStore()
@@ -233,7 +238,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         peek = self._statements.peek(self.instance.id)
         self._worked = self._work(peek, now)
         if self._worked:
-            return BUSY_PAUSE
+            return self._pause
         return self._until_next(peek, now)
 
     def _check_lanes(self) -> None:
@@ -242,13 +247,16 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def _work(self, peek: Peek, now: datetime) -> bool:
         worked = applied = False
+        self._pause = BUSY_PAUSE
         if peek.cancelled:
             self._cancel()
         if peek.unapplied:
             # A fresh look at the clock: what the peek saw may have been committed after this tick began.
             worked = applied = reconcile(self._store, self.instance.id, self.clock.now()) > 0
         if applied or (peek.next_run_time is not None and peek.next_run_time <= now):
-            worked |= self._dispatch(self._claim(now)) > 0
+            claim = self._claim(now)
+            worked |= self._dispatch(claim) > 0
+            self._pause = BUSY_PAUSE if claim.full else min(BUSY_PAUSE + PAUSE_PER_RUN * claim.answered, LONGEST_BUSY_PAUSE)
         if applied or (peek.next_request is not None and peek.next_request <= now):
             worked |= self._dispatch(self._claim_requested(now)) > 0
         return worked

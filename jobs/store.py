@@ -75,6 +75,8 @@ class Claim:
     keep: list[Run]
     left: set[str]
     answered: int = 0
+    full: bool = False
+    """Whether it took as many as there was room for, so that more may be due."""
 
 
 class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has no types
@@ -189,6 +191,7 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
             asked = min(limit, room)
             due = self._statements.lock_due(now, asked, max(asked // LATEST_SHARE, 1), self.jobs_of_lanes(full) if full else ())
             entries = self._in_turn(*due)
+            claim.full = len(entries) >= asked
             if entries:
                 self._answer(entries, self.plans(entries), now, instance, rooms, claim)
         claim.left |= full
