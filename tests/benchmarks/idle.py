@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from jobs.models import JobDefinition
 from tests.benchmarks.finding import Finding, at_most, plain
-from tests.benchmarks.rows import make_jobs
+from tests.benchmarks.rows import make_jobs, remove_jobs
 from tests.benchmarks.stage import Stage, watch
 
 
@@ -14,8 +13,7 @@ def measure(stage: Stage) -> list[Finding]:
     sizes = (stage.count(100, 10), stage.count(10_000, 100), stage.count(100_000, 1000))
     shares, memory = {}, {}
     for size in sizes:
-        JobDefinition.objects.all().delete()
-        _forget_store()
+        remove_jobs()
         make_jobs(size, 86_400 * 300, applied=True)
         with stage.scheduler() as scheduler:
             time.sleep(stage.seconds(3, 1))
@@ -29,9 +27,3 @@ def measure(stage: Stage) -> list[Finding]:
         at_most(f"its CPU, growth from {few:,} to {most:,} jobs", growth, 10, " %", ", ".join(f"{size:,}: {share:.2f} %" for size, share in shares.items())),
         plain(f"memory, {most:,} jobs", memory[most], " MiB"),
     ]
-
-
-def _forget_store() -> None:
-    from django_apscheduler.models import DjangoJob
-
-    DjangoJob.objects.all().delete()

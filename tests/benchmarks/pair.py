@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
-from jobs.models import JobDefinition, JobRun
 from tests.benchmarks.finding import Finding, at_least, plain
-from tests.benchmarks.rows import make_jobs
+from tests.benchmarks.rows import make_jobs, remove_jobs
 from tests.benchmarks.stage import Stage, watch
 
 
@@ -25,16 +24,10 @@ def measure(stage: Stage) -> list[Finding]:
 
 
 def _rate(stage: Stage, schedulers: int, function: str, jobs: int) -> float:
-    JobDefinition.objects.all().update(archived_at=None, function=function)
-    JobRun.objects.all()._raw_delete("default")
-    JobDefinition.objects.all().delete()
+    remove_jobs()
     make_jobs(jobs, 1, function, applied=False)
     with ExitStack() as stack:
         running = [stack.enter_context(stage.scheduler()) for _ in range(schedulers)]
         time.sleep(stage.seconds(3, 1))
         window = watch(running, stage.seconds(10))
     return window.recorded / window.seconds
-
-
-def _rates(rates: list[float]) -> str:
-    return ", ".join(f"{rate:,.0f}/s" for rate in rates)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
+from django.db.models import Model, QuerySet
 from django_apscheduler.models import DjangoJob
 
-from jobs.models import JobDefinition
+from jobs.models import JobDefinition, JobRun
 from jobs.store import Plan
 
 BATCH = 5000
@@ -48,6 +49,13 @@ def make_jobs(count: int, interval: int, function: str = "bench_nothing", *, app
                 row.applied_revision, row.applied_at = row.revision, base
         JobDefinition.objects.bulk_create(definitions, batch_size=BATCH)
     analyze()
+
+
+def remove_jobs() -> None:
+    """Empty the tables that grow with jobs; the long way would write a record of history for each."""
+    tables: tuple[type[Model], ...] = (JobRun, DjangoJob, JobDefinition.history.model, JobDefinition)
+    for table in tables:
+        QuerySet(table)._raw_delete(connection.alias)
 
 
 def _batches(count: int, interval: int, function: str, base: datetime, *, spread: bool) -> Iterator[list[JobDefinition]]:
