@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.admin.recent import Latest
 from jobs.durations import write_duration
 from jobs.models import JobDefinition, Trigger
+from jobs.models.definition_set import OVERDUE_AFTER
 from jobs.triggers import describe
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class ColumnsMixin(Base):
 
     @admin.display(description=_("next run"), ordering="scheduled__next_run_time")
     def next_run(self, row: JobDefinition) -> str:
-        scheduled = getattr(row, "scheduled", None)
-        return _cell("next_run", row, moment=scheduled and scheduled.next_run_time, paused=row.is_paused(now()))
+        scheduled, at = getattr(row, "scheduled", None), now()
+        moment = scheduled.next_run_time if scheduled else None
+        return _cell("next_run", row, moment=moment, paused=row.is_paused(at), overdue=moment is not None and moment < at - OVERDUE_AFTER)
 
     @admin.display(description=_("last run"))
     def last_run(self, row: JobDefinition) -> str:

@@ -26,6 +26,8 @@ SCHEDULE_FIELDS = frozenset(
 )
 """A change of one of these moves slots; a change of another field never does."""
 
+OVERDUE_AFTER = timedelta(seconds=10)
+
 
 class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
     def current(self) -> JobDefinitionQuerySet:
@@ -38,7 +40,7 @@ class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
 
     def overdue(self, now: datetime) -> JobDefinitionQuerySet:
         """Definitions with a slot that should have been claimed 10 s ago or earlier."""
-        return self.filter(scheduled__next_run_time__lt=now - timedelta(seconds=10))
+        return self.filter(scheduled__next_run_time__lt=now - OVERDUE_AFTER)
 
     def find(self, job_id: str) -> JobDefinition:
         """The definition, archived or not; raises JobNotFound."""

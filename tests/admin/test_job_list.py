@@ -29,6 +29,12 @@ def test_a_row_says_what_when_and_how_it_went(admin: Client, make_job: Any, make
         assert text in page
 
 
+def test_a_job_that_should_have_run_by_now_says_so(admin: Client, make_job: Any, scheduler_alive: Any) -> None:
+    set_next_run(make_job("late"), now() - timedelta(minutes=5))
+    set_next_run(make_job("early"), now() + timedelta(minutes=5))
+    assert admin.get(LIST).content.decode().count('<span class="vs-badge vs-badge--warn">overdue</span>') == 1
+
+
 def test_the_page_says_loudly_that_no_scheduler_runs(admin: Client, make_job: Any) -> None:
     make_job()
     assert "No scheduler is running: nothing is being run." in admin.get(LIST).content.decode()
