@@ -114,7 +114,7 @@ def test_an_error_of_upstream_is_shown_with_the_age_of_the_data(admin_client: Cl
 
 
 def test_lists_cost_a_fixed_number_of_queries(admin_client: Client, known: None, django_assert_max_num_queries: object) -> None:
-    for listing in ("installedmod", "catalogmod", "serverstatus"):
+    for listing in ("installedmod", "catalogmod", "serverstatus", "gameversion"):
         with django_assert_max_num_queries(12):  # type: ignore[operator]  # pytest-django's fixture is typed as object
             text(admin_client, listing)
 

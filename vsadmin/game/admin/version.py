@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
@@ -25,7 +26,8 @@ class GameVersionAdmin(ReadOnlyAdmin):
     fields = ("version", "channel", "mark", "first_seen", "withdrawn", "filename", "filesize", "md5", "download")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("files")
+        here = ServerStatus.objects.filter(pk=ServerStatus.ONLY, version=OuterRef("version"))
+        return super().get_queryset(request).annotate(is_here=Exists(here)).prefetch_related("files")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         answer = super().changelist_view(request, extra_context)
@@ -41,8 +43,7 @@ class GameVersionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("status"))
     def mark(self, version: GameVersion) -> SafeString | str:
-        status = ServerStatus.objects.last_seen()
-        if status and status.version == version.version:
+        if getattr(version, "is_here", False):
             return badge(_("installed here"), "ok")
         if version.withdrawn_at:
             return badge(_("withdrawn"), "muted")

@@ -104,7 +104,7 @@ class CatalogMod(models.Model):
 
     class Meta:
         verbose_name = _("mod")
-        verbose_name_plural = _("mod catalogue")
+        verbose_name_plural = _("mods in the catalogue")
         ordering = ("-released_at",)
         indexes = (models.Index(fields=["-released_at"], name="game_mod_released"),)
 
