@@ -1,4 +1,4 @@
-"""`./dev test`: the checks, then the tests on SQLite, then those that depend on the database on PostgreSQL."""
+"""`./dev test`: the checks, and the tests on SQLite beside those that depend on the database on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import IO
 
 from devtools.environment import PYTHON, REPOSITORY, prepare
@@ -23,7 +25,8 @@ def run_suite(arguments: list[str]) -> int:
     started = time.monotonic()
     prepare("dev")
     postgres = find_postgres()
-    results = _chosen_tests(arguments, postgres) if arguments else _everything(postgres)
+    databases = [Database("SQLite", None, ALWAYS), *([Database("PostgreSQL", postgres, f"{ALWAYS} and not once")] if postgres else [])]
+    results = _chosen_tests(arguments, databases) if arguments else _everything(databases)
     for name, passed in results.items():
         say(f"{'pass' if passed else 'FAIL'}  {name}")
     if postgres is None:
@@ -35,19 +38,19 @@ def run_suite(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _chosen_tests(arguments: list[str], postgres: str | None) -> dict[str, bool]:
-    results = {"tests on SQLite": _pytest(arguments)}
-    if postgres:
-        results["tests on PostgreSQL"] = _pytest(arguments, postgres)
+def _chosen_tests(arguments: list[str], databases: Sequence[Database]) -> dict[str, bool]:
+    return {f"tests on {database.name}": database.run("", *arguments) in {0, NO_TESTS} for database in databases}
+
+
+def _everything(databases: Sequence[Database]) -> dict[str, bool]:
+    checks = [_Beside(name, command) for name, command in _checks().items()]
+    # Most tests wait for processes most of the time: those of one database leave room for those of the other.
+    beside = [database.crowd_beside() for database in databases[1:]]
+    together = [databases[0].crowd(), *(crowd.passed(show=True) for crowd in beside)]
+    results = {check.name: check.passed() for check in checks}
+    for database, passed in zip(databases, together, strict=True):
+        results[f"tests on {database.name}"] = (passed or database.second_look()) & database.alone()
     return results
-
-
-def _everything(postgres: str | None) -> dict[str, bool]:
-    checks = [_Check(name, command) for name, command in _checks().items()]
-    results = {"tests on SQLite": _both_passes(ALWAYS)}
-    if postgres:
-        results["tests on PostgreSQL"] = _both_passes(f"{ALWAYS} and not once", postgres)
-    return {check.name: check.passed() for check in checks} | results
 
 
 def _checks() -> dict[str, list[str]]:
@@ -63,47 +66,71 @@ def _checks() -> dict[str, list[str]]:
     }
 
 
-class _Check:
-    """A command that runs beside the tests; what it prints is shown only when it fails."""
+class _Beside:
+    """A command that runs beside others; what it prints is shown at its end."""
 
-    def __init__(self, name: str, command: list[str]) -> None:
+    def __init__(self, name: str, command: list[str], **environment: str) -> None:
         self.name = name
-        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by passed()
+        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by passed()
         self._folder = tempfile.TemporaryDirectory()
-        environment = _clean_environment() | {"VS_DEBUG": "true", "VS_DATABASE_URL": f"sqlite:///{self._folder.name}/checks.sqlite3"}
-        self._process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
+        variables = _clean_environment() | {"VS_DEBUG": "true", "VS_DATABASE_URL": f"sqlite:///{self._folder.name}/checks.sqlite3"} | environment
+        self._process = subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
 
-    def passed(self) -> bool:
+    def passed(self, *, show: bool = False) -> bool:
+        """Wait for its end; shows what it printed when it failed, or always with `show`."""
         failed = self._process.wait() != 0
         with self._output as output, self._folder:
-            if failed:
+            if failed or show:
                 output.seek(0)
                 sys.stderr.write(f"\n--- {self.name}\n{output.read().decode(errors='replace')}\n")
+                sys.stderr.flush()
         return not failed
 
 
-def _both_passes(marks: str, database_url: str | None = None) -> bool:
-    # Most tests wait for processes most of the time, so there are more workers than cores.  Those marked
-    # `alone` measure time, and get the machine for themselves.
-    workers = min((os.cpu_count() or 1) + 2, 8)
-    together = _pytest(["-n", str(workers), "--dist", "worksteal", "-m", f"{marks} and not alone"], database_url) or _second_look(marks, database_url)
-    alone = _pytest(["-m", f"{marks} and alone"], database_url, "; those that measure time, alone")
-    return together and alone
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where tests run: `marks` choose which, and `url` is None for SQLite."""
 
+    name: str
+    url: str | None
+    marks: str
 
-def _second_look(marks: str, database_url: str | None) -> bool:
-    """Whether what failed in the crowd passes with the machine for itself: a promise of a quarter of a second needs its share of a core."""
-    passed = _pytest(["--last-failed", "--last-failed-no-failures", "none", "-m", f"{marks} and not alone"], database_url, "; what failed, alone", fine=(0,))
-    if passed:
-        say("NOTE  the tests above failed among the others and passed alone: find out why, or mark them `alone`")
-    return passed
+    def crowd(self) -> bool:
+        """All but those that measure time, on several workers."""
+        return self.run("", *self._crowd) == 0
 
+    def crowd_beside(self) -> _Beside:
+        """The same, beside others."""
+        return _Beside(f"pytest on {self.name}", self._command(*self._crowd), **self._environment)
 
-def _pytest(arguments: list[str], database_url: str | None = None, which: str = "", fine: tuple[int, ...] = (0, NO_TESTS)) -> bool:
-    environment = _clean_environment() | ({"VS_DATABASE_URL": database_url} if database_url else {})
-    say(f"pytest on {'PostgreSQL' if database_url else 'SQLite'}{which}")
-    command = [str(PYTHON), "-m", "pytest", "-q", "-rs", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode in fine
+    def second_look(self) -> bool:
+        """Whether what failed in the crowd passes with the machine for itself: a promise of a quarter of a second needs its share of a core."""
+        passed = self.run("; what failed, alone", "--last-failed", "--last-failed-no-failures", "none", "-m", f"{self.marks} and not alone") == 0
+        if passed:
+            say("NOTE  the tests above failed among the others and passed alone: find out why, or mark them `alone`")
+        return passed
+
+    def alone(self) -> bool:
+        """Those that measure time, with the machine for themselves."""
+        return self.run("; those that measure time, alone", "-m", f"{self.marks} and alone") in {0, NO_TESTS}
+
+    def run(self, which: str, *arguments: str) -> int:
+        """Pytest's exit code."""
+        say(f"pytest on {self.name}{which}")
+        return subprocess.run(self._command(*arguments), cwd=REPOSITORY, env=_clean_environment() | self._environment, check=False).returncode
+
+    def _command(self, *arguments: str) -> list[str]:
+        # Each database has its own memory of what failed last.
+        return [str(PYTHON), "-m", "pytest", "-q", "-rs", "-o", f"cache_dir=.pytest_cache/{self.name.lower()}", *arguments]
+
+    @property
+    def _crowd(self) -> list[str]:
+        workers = min((os.cpu_count() or 1) + 1, 8)
+        return ["-n", str(workers), "--dist", "worksteal", "-m", f"{self.marks} and not alone"]
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"VS_DATABASE_URL": self.url} if self.url else {}
 
 
 def _clean_environment() -> dict[str, str]:
