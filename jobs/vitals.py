@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from django.conf import settings
 from django.db import connection
 
+from jobs.models.definition_set import OVERDUE_AFTER
 from jobs.models.instance import ALIVE_FOR
-
-OVERDUE_AFTER = timedelta(seconds=10)
 
 # The web server's clock has no say: it may differ from the clock that wrote the rows.
 _QUERY = """

@@ -49,7 +49,7 @@ def test_a_frozen_scheduler_is_stopped_and_its_jobs_are_overdue(site: Site) -> N
     wait_until(lambda: scheduler(site)["job_count"] == JobDefinition.objects.count())
     process.send_signal(signal.SIGSTOP)
     wait_until(lambda: scheduler(site)["status"] == "stopped", timeout=14, message="a frozen scheduler still counts as running")
-    wait_until(lambda: scheduler(site)["overdue_jobs"] == 1, timeout=5, message="the job never became overdue")
+    wait_until(lambda: scheduler(site)["overdue_jobs"] == 1, timeout=15, message="the job never became overdue")
     process.send_signal(signal.SIGCONT)
     wait_until(lambda: (found := scheduler(site))["status"] == "running" and not found["overdue_jobs"], message="it never recovered")
 
