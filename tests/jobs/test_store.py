@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -93,6 +95,26 @@ def test_a_store_takes_what_another_has_not_locked() -> None:
     _held, claimed = at_the_same_time(hold, claim)
     assert claimed == ["free"]
     assert [run.job_id for run in one.claim(START + seconds(60)).start] == ["held"]
+
+
+@database
+@pytest.mark.parametrize(("coalesce", "rows"), [(True, 1), (False, 101)])
+def test_a_week_of_downtime_of_a_job_of_one_second_is_one_claim_of_little_work(*, coalesce: bool, rows: int) -> None:
+    hand = Hand()
+    define("a", interval_seconds=1, coalesce=coalesce, misfire_grace_seconds=None)
+    for weeks in (1, 2):  # the second one finds everything imported
+        before, started = JobRun.objects.count(), time.thread_time()
+        tracemalloc.start() if weeks == 2 else hand.reconcile(START)
+        claim = hand.claim(START + timedelta(days=7 * weeks))
+        took, (_current, peak) = time.thread_time() - started, tracemalloc.get_traced_memory()
+        assert JobRun.objects.count() - before == rows
+        assert [run.job_id for run in claim.start] == ["a"]
+        hand.finish(claim.start, START + timedelta(days=7 * weeks))
+        JobRun.objects.unclaimed().update(status="cancelled", finished_at=START)
+    tracemalloc.stop()
+    assert sum(slots for _slot, _status, slots in answers("a")) == 2 * 604_800
+    assert took < 0.05
+    assert peak < 1_000_000
 
 
 @database
