@@ -1,4 +1,4 @@
-"""`./dev test`: the checks, and the tests on SQLite beside those that depend on the database on PostgreSQL."""
+"""`./dev test`: the checks, then the tests on SQLite, then those that depend on the database on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -43,14 +43,10 @@ def _chosen_tests(arguments: list[str], databases: Sequence[Database]) -> dict[s
 
 
 def _everything(databases: Sequence[Database]) -> dict[str, bool]:
-    checks = [_Beside(name, command) for name, command in _checks().items()]
-    # Most tests wait for processes most of the time: those of one database leave room for those of the other.
-    beside = [database.crowd_beside() for database in databases[1:]]
-    together = [databases[0].crowd(), *(crowd.passed(show=True) for crowd in beside)]
-    results = {check.name: check.passed() for check in checks}
-    for database, passed in zip(databases, together, strict=True):
-        results[f"tests on {database.name}"] = (passed or database.second_look()) & database.alone()
-    return results
+    checks = [_Check(name, command) for name, command in _checks().items()]
+    # One database after the other: both at once take as long, and what has to be in time has less of a core.
+    tests = {f"tests on {database.name}": (database.crowd() or database.second_look()) & database.alone() for database in databases}
+    return {check.name: check.passed() for check in checks} | tests
 
 
 def _checks() -> dict[str, list[str]]:
@@ -66,24 +62,22 @@ def _checks() -> dict[str, list[str]]:
     }
 
 
-class _Beside:
-    """A command that runs beside others; what it prints is shown at its end."""
+class _Check:
+    """A command that runs beside the tests; what it prints is shown only when it fails."""
 
-    def __init__(self, name: str, command: list[str], **environment: str) -> None:
+    def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by passed()
         self._folder = tempfile.TemporaryDirectory()
-        variables = _clean_environment() | {"VS_DEBUG": "true", "VS_DATABASE_URL": f"sqlite:///{self._folder.name}/checks.sqlite3"} | environment
-        self._process = subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
+        environment = _clean_environment() | {"VS_DEBUG": "true", "VS_DATABASE_URL": f"sqlite:///{self._folder.name}/checks.sqlite3"}
+        self._process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
 
-    def passed(self, *, show: bool = False) -> bool:
-        """Wait for its end; shows what it printed when it failed, or always with `show`."""
+    def passed(self) -> bool:
         failed = self._process.wait() != 0
         with self._output as output, self._folder:
-            if failed or show:
+            if failed:
                 output.seek(0)
                 sys.stderr.write(f"\n--- {self.name}\n{output.read().decode(errors='replace')}\n")
-                sys.stderr.flush()
         return not failed
 
 
@@ -96,12 +90,9 @@ class Database:
     marks: str
 
     def crowd(self) -> bool:
-        """All but those that measure time, on several workers."""
-        return self.run("", *self._crowd) == 0
-
-    def crowd_beside(self) -> _Beside:
-        """The same, beside others."""
-        return _Beside(f"pytest on {self.name}", self._command(*self._crowd), **self._environment)
+        """All but those that measure time, on more workers than there are cores: most tests wait for processes most of the time."""
+        workers = min((os.cpu_count() or 1) + 2, 8)
+        return self.run("", "-n", str(workers), "--dist", "worksteal", "-m", f"{self.marks} and not alone") == 0
 
     def second_look(self) -> bool:
         """Whether what failed in the crowd passes with the machine for itself: a promise of a quarter of a second needs its share of a core."""
@@ -122,11 +113,6 @@ class Database:
     def _command(self, *arguments: str) -> list[str]:
         # Each database has its own memory of what failed last.
         return [str(PYTHON), "-m", "pytest", "-q", "-rs", "-o", f"cache_dir=.pytest_cache/{self.name.lower()}", *arguments]
-
-    @property
-    def _crowd(self) -> list[str]:
-        workers = min((os.cpu_count() or 1) + 1, 8)
-        return ["-n", str(workers), "--dist", "worksteal", "-m", f"{self.marks} and not alone"]
 
     @property
     def _environment(self) -> dict[str, str]:
