@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from tests.processes import Site
+from tests.processes import Site, get
 
 HICCUP = 2.0
 """Seconds that a busy machine may add to one answer; waiting for a database that hangs takes longer."""
@@ -19,7 +19,7 @@ def ask(site: Site, path: str, within: float = 1.0, **headers: str) -> httpx2.Re
     """The answer; a late one fails the test.  A machine that is busy with other tests gets three attempts to be in time."""
     for _attempt in range(ATTEMPTS):
         started = time.monotonic()
-        answer = httpx2.get(site.base_url + path, headers=headers, timeout=10, trust_env=False)
+        answer = get(site.base_url + path, headers=headers, timeout=10)
         took = time.monotonic() - started
         if took < within:
             return answer
