@@ -171,7 +171,7 @@ class JobRun(models.Model):
     duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
     instance = models.CharField(_("instance"), max_length=100, blank=True, default="")
     requested_by = models.CharField(_("requested by"), max_length=150, blank=True, default="")
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     kwargs = models.JSONField(_("arguments"), null=True, blank=True)
     result = models.JSONField(_("result"), null=True, blank=True)
@@ -195,6 +195,8 @@ class JobRun(models.Model):
         )
         constraints = (
             models.UniqueConstraint(fields=["job", "scheduled_for", "attempt"], name="jobs_run_one_answer_a_slot"),
+            # Nearly no run has a key, and an index of all rows would be written twice for each of them.
+            models.UniqueConstraint(fields=["idempotency_key"], name="jobs_run_one_request_a_key", condition=Q(idempotency_key__isnull=False)),
             models.CheckConstraint(name="jobs_run_status_known", condition=Q(status__in=Status.values)),
             models.CheckConstraint(name="jobs_run_counts_slots", condition=Q(slots__gte=1, attempt__gte=1)),
             models.CheckConstraint(name="jobs_run_ended_has_time", condition=Q(status__in=ACTIVE) | Q(finished_at__isnull=False)),
