@@ -6,7 +6,6 @@ import threading
 import time
 from abc import ABC, abstractmethod
 
-import psycopg
 import structlog
 from django.db import connection
 
@@ -80,6 +79,8 @@ class PostgreSQLChanges(Changes):
         self._event.wait(seconds)
 
     def _listen(self) -> None:
+        import psycopg  # on SQLite nobody needs it, and it takes a tenth of a scheduler's start
+
         while not self._stopped.is_set():
             try:
                 self._listen_once()
@@ -89,6 +90,8 @@ class PostgreSQLChanges(Changes):
                 self._stopped.wait(0.5)
 
     def _listen_once(self) -> None:
+        import psycopg
+
         parameters = {name: value for name, value in connection.get_connection_params().items() if name not in {"cursor_factory", "context"}}
         with psycopg.connect(**parameters, autocommit=True) as listener:
             listener.execute(f"LISTEN {CHANNEL}")

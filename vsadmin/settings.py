@@ -38,7 +38,7 @@ SERVER_VERSIONS_REFRESH_INTERVAL = ENV.server_versions_refresh_interval
 GAME_SERVER_WATCH_INTERVAL = ENV.game_server_watch_interval
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # the URL map imports the pages: a scheduler has no use for them, and starts sooner
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from vsadmin.api import api
 from vsadmin.views import metrics
 
+admin.autodiscover()
 admin.site.site_url = None  # the site is the admin; there is nothing else to view
 
 urlpatterns = [
