@@ -1,5 +1,6 @@
 """The admin of the registry: jobs, runs and the overview."""
 
+import django_apscheduler.admin  # noqa: F401 -- it has to register its pages before they can go
 from django.contrib import admin
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
