@@ -102,11 +102,12 @@ def test_a_store_takes_what_another_has_not_locked() -> None:
 def test_a_week_of_downtime_of_a_job_of_one_second_is_one_claim_of_little_work(*, coalesce: bool, rows: int) -> None:
     hand = Hand()
     define("a", interval_seconds=1, coalesce=coalesce, misfire_grace_seconds=None)
+    took = peak = 0.0
     for weeks in (1, 2):  # the second one finds everything imported
         before, started = JobRun.objects.count(), time.thread_time()
         tracemalloc.start() if weeks == 2 else hand.reconcile(START)
         claim = hand.claim(START + timedelta(days=7 * weeks))
-        took, (_current, peak) = time.thread_time() - started, tracemalloc.get_traced_memory()
+        took, peak = time.thread_time() - started, tracemalloc.get_traced_memory()[1]
         assert JobRun.objects.count() - before == rows
         assert [run.job_id for run in claim.start] == ["a"]
         hand.finish(claim.start, START + timedelta(days=7 * weeks))
