@@ -11,7 +11,7 @@ from django.db import connection
 
 log = structlog.get_logger()
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 CHANNEL = "jobs_changed"
 
 
