@@ -43,6 +43,8 @@ def service(transactional_db: None, settings: Any) -> Iterator[SchedulerService]
     LEAVE.set()
     if service.is_running:
         service.shutdown()
+    if service._thread is not None:
+        service._thread.join(20)  # one that its own job has told to stop may still be about it, and would miss the database
 
 
 @pytest.mark.django_db
