@@ -8,37 +8,28 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_naive, make_aware, now
+from django.utils.timezone import now
 
 from jobs.audit import audit
 from jobs.clock import database_now
 from jobs.exceptions import JobNotFound, JobsError, RunNotFound
+from jobs.management.arguments import NOT_FOUND, actions_of, iso_time
 from jobs.models import Author, DatabaseEnvironment, JobDefinition, JobRun, ScheduledJob
 from jobs.transfer import export_definitions, import_definitions
 from jobs.triggers import describe, upcoming
-
-NOT_FOUND = 3
 
 
 class Command(BaseCommand):
     help = "List, show, run, pause and resume jobs; export, import and audit them."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-        def add(name: str, action: Callable[..., Any], text: str) -> CommandParser:
-            subparser: CommandParser = actions.add_parser(name, help=text, description=text)
-            subparser.add_argument("--json", action="store_true", help="print one JSON value")
-            subparser.set_defaults(run_action=action)
-            return subparser
-
+        add = actions_of(parser)
         add("list", self.list_jobs, "All jobs with their schedule and next run.")
         add("show", self.show, "Everything about one job.").add_argument("job_id")
         run = add("run", self.run_now, "Ask for a run now.")
@@ -46,7 +37,7 @@ class Command(BaseCommand):
         run.add_argument("--kwargs", type=_json_object, help="arguments as a JSON object; they replace single arguments of the job")
         pause = add("pause", self.pause, "Fire no slot until a time, or until somebody resumes the job.")
         pause.add_argument("job_id")
-        pause.add_argument("--until", type=_moment, help="ISO 8601, e.g. 2026-12-24T18:00+01:00")
+        pause.add_argument("--until", type=iso_time, help="ISO 8601, e.g. 2026-12-24T18:00+01:00")
         pause.add_argument("--reason", default="")
         add("resume", self.resume, "Fire slots again.").add_argument("job_id")
         upcoming_runs = add("next", self.next_runs, "The next fire times of a job.")
@@ -57,7 +48,7 @@ class Command(BaseCommand):
         importing = add("import", self.import_file, "Create and change definitions from an export; all or nothing.")
         importing.add_argument("file", help="a file's path, or - for standard input")
         auditing = add("audit", self.audit, "Recompute every slot, and print those without an answer.")
-        auditing.add_argument("--since", type=_moment, help="ISO 8601; default: 24 hours ago")
+        auditing.add_argument("--since", type=iso_time, help="ISO 8601; default: 24 hours ago")
         add("adopt", self.adopt, "Make the database belong to this VS_ENVIRONMENT, after it was copied from another.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -166,13 +157,6 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError
     return value
-
-
-def _moment(text: str) -> datetime:
-    moment = parse_datetime(text)
-    if moment is None:
-        raise ValueError
-    return make_aware(moment) if is_naive(moment) else moment
 
 
 def _read_json(path: str) -> Any:

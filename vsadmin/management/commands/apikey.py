@@ -7,26 +7,15 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_naive, make_aware, now
+from django.utils.timezone import now
 
+from jobs.management.arguments import NOT_FOUND, actions_of, iso_time
 from vsadmin.exceptions import KeyNotFound
 from vsadmin.models import ApiKey, Role
-
-NOT_FOUND = 3
-
-
-def _moment(text: str) -> datetime:
-    moment = parse_datetime(text)
-    if moment is None:
-        raise ValueError(text)
-    return make_aware(moment) if is_naive(moment) else moment
 
 
 def _summary(row: ApiKey) -> dict[str, Any]:
@@ -39,18 +28,11 @@ class Command(BaseCommand):
     help = "Make, list and revoke API keys."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-        def add(name: str, action: Callable[..., None], text: str) -> CommandParser:
-            subparser: CommandParser = actions.add_parser(name, help=text, description=text)
-            subparser.add_argument("--json", action="store_true", help="print one JSON value")
-            subparser.set_defaults(run_action=action)
-            return subparser
-
+        add = actions_of(parser)
         create = add("create", self.create, "Make a key and print it; it is stored nowhere and never shown again.")
         create.add_argument("name", help="who or what will use it")
         create.add_argument("--role", choices=Role.values, default=Role.MONITOR.value)
-        create.add_argument("--expires", type=_moment, metavar="TIME", help="ISO 8601, e.g. 2027-01-01T00:00+01:00; default: never")
+        create.add_argument("--expires", type=iso_time, metavar="TIME", help="ISO 8601, e.g. 2027-01-01T00:00+01:00; default: never")
         add("list", self.list_keys, "All keys, without what they open.")
         add("revoke", self.revoke, "Make a key useless for good.").add_argument("prefix", help="how it begins, as `list` shows it")
 
