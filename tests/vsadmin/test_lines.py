@@ -15,6 +15,7 @@ import structlog
 from jobs.capture import copy_to_run
 from jobs.registry import enter_run, leave_run
 from jobs.runner import Run
+from tests.waiting import wait_until
 from vsadmin import logging as house
 from vsadmin.lines import ATOMIC, Lines
 
@@ -44,9 +45,62 @@ def test_lines_of_many_threads_come_whole(sizes: list[int]) -> None:
 def test_a_log_that_nobody_reads_any_more_breaks_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    Lines(writer).info(b"a line")
-    Lines(writer).error(b"long " * ATOMIC)
+    lines = Lines(writer)
+    lines.info(b"a line")
+    lines.info(b"one that waits")
+    lines.error(b"long " * ATOMIC)
     os.close(writer)
+
+
+class Noted(Lines):
+    """Lines that go nowhere; `written` has an entry for each write."""
+
+    def __init__(self) -> None:
+        super().__init__(99)
+        self.written: list[bytes] = []
+
+    def _write(self, rest: bytes) -> None:
+        self.written.append(rest)
+
+
+def test_a_line_by_itself_is_written_at_once_and_many_are_written_together_in_their_order() -> None:
+    lines = Noted()
+    lines.info(b"first")
+    assert lines.written == [b"first\n"]
+    for number in range(1000):
+        lines.info(b"line %d" % number)
+    wait_until(lambda: lines.written[-1].endswith(b"line 999\n"))
+    assert b"".join(lines.written).splitlines() == [b"first", *(b"line %d" % number for number in range(1000))]
+    assert all(len(data) <= ATOMIC for data in lines.written)
+    assert len(lines.written) < 200
+
+
+@pytest.mark.parametrize("level", ["warning", "error", "critical"])
+def test_what_went_wrong_takes_along_what_waits(level: str) -> None:
+    lines = Noted()
+    for line in (b"first", b"second", b"third"):
+        lines.info(line)
+    getattr(lines, level)(b"last")
+    assert b"".join(lines.written) == b"first\nsecond\nthird\nlast\n"
+
+
+def test_what_waits_at_the_end_of_a_process_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsadmin.lines.TOGETHER_SECONDS", 60.0)
+    lines = Noted()
+    lines.info(b"first")
+    lines.info(b"last")
+    assert lines.written == [b"first\n"]
+    lines._handler.flush()  # as logging.shutdown() does
+    assert lines.written == [b"first\n", b"last\n"]
+
+
+def test_a_reader_that_does_not_read_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsadmin.lines.TOGETHER_SECONDS", 60.0)
+    monkeypatch.setattr("vsadmin.lines.MOST_KEPT", 10)
+    lines = Noted()
+    for number in range(12):
+        lines.info(b"line %d" % number)
+    assert b"".join(lines.written).splitlines() == [b"line %d" % number for number in range(12)]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ progress as they come, the outcome at the end.  When the pipe breaks, the schedu
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from typing import Any
@@ -44,6 +45,7 @@ class Command(BaseCommand):
         pipe = _Pipe(outcome_fd, run)
         pipe.start()
         pipe.finish(self._run(run, clock))
+        logging.shutdown()  # writes the lines that wait
         os._exit(0)  # threads that the function has left behind do not keep the process
 
     @staticmethod
