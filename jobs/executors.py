@@ -25,6 +25,8 @@ from apscheduler.executors.base import BaseExecutor
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import close_old_connections, connections
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from jobs.capture import ReceivedLog
 from jobs.lanes import LOOP, PROCESSES, THREADS, Room
@@ -41,12 +43,27 @@ LOOK_AHEAD_RUNS = 500
 KEEP_AHEAD = 1
 """A lane keeps so many claimed runs for each of its threads; the rest stays due, for another scheduler to take."""
 
+QUICK_SECONDS = 0.001
+"""Runs that take less are not worth waking a thread for each: one that is awake anyway takes them sooner."""
+
 STOP_GRACE = 5.0
 """Seconds that a run gets to end after it was asked to."""
+
+WORK, END = "work", "end"
+"""What a thread that waits can be called for."""
 
 LINE_LIMIT = 1024 * 1024
 
 Report = Callable[[Run, FinishedRun], None]
+
+
+_this_thread = threading.local()
+"""`has_connected`: whether a job function has ever made this thread connect to a database; to look for connections takes longer than many a run."""
+
+
+@receiver(connection_created)
+def _note_connection(**_: Any) -> None:
+    _this_thread.has_connected = True
 
 
 class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no types
@@ -73,13 +90,22 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
         not lateness.
         """
         self._full_since = (self._full_since or now) if left_over else None
-        soon = 0 if self.slots >= LOOP_SLOTS else KEEP_AHEAD * self.slots - len(self.waiting)
+        soon = max(KEEP_AHEAD * self.slots - self._ahead, 0) - len(self.waiting) if self.slots < LOOP_SLOTS else 0
         return Room(0 if self.waiting else self.free(), soon, self._full_since or now)
+
+    @property
+    def _ahead(self) -> int:
+        """How many runs more than there are threads may be handed over, because they will not wait for long."""
+        return min(int(self.slots * LOOK_AHEAD / self._typical_seconds), LOOK_AHEAD_RUNS)
 
     def free(self) -> int:
         """How many runs can be handed over now."""
-        ahead = min(int(self.slots * LOOK_AHEAD / self._typical_seconds), LOOK_AHEAD_RUNS)
-        return self.slots + ahead - len(self.handed)
+        return self.slots + self._ahead - len(self.handed)
+
+    @property
+    def backlog(self) -> bool:
+        """Whether a run that was handed over waits for a thread."""
+        return False
 
     # -- runs ---------------------------------------------------------------------------------------
 
@@ -135,11 +161,16 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
 
 
 class ThreadExecutor(RunExecutor):
-    """Sync functions, on `slots` threads.  A thread that does not come back is replaced, and counted as stuck."""
+    """Sync functions, on `slots` threads.  A thread that does not come back is replaced, and counted as stuck.
+
+    Threads take runs from one deque until it is empty, and then wait for a call.  To wake one costs more than a run
+    that does nothing, and those awake take the interpreter from each other: quick runs get one call and not one each.
+    """
 
     def __init__(self, slots: int, now: Callable[[], datetime], report: Report) -> None:
         super().__init__(slots, now, report)
-        self._ready: SimpleQueue[Run | None] = SimpleQueue()
+        self._ready: deque[Run] = deque()
+        self._calls: SimpleQueue[str] = SimpleQueue()
 
     def start(self, scheduler: Any, alias: str) -> None:
         super().start(scheduler, alias)
@@ -151,22 +182,43 @@ class ThreadExecutor(RunExecutor):
 
     def _work(self) -> None:
         used_at = 0.0
-        while (run := self._ready.get()) is not None:
+        while (run := self._next()) is not None:
             if run.id not in self.handed:
                 continue  # given up while it waited
             # A connection that the database has dropped meanwhile would fail the run; one that is left broken would fail the next.
             if time.monotonic() - used_at > 1.0:
                 close_old_connections()
             outcome = run_sync(run, self._now)
-            close_old_connections()
+            if hasattr(_this_thread, "has_connected"):
+                close_old_connections()
             used_at = time.monotonic()
             if not self.ended(run, outcome):
                 self.stuck -= 1
                 return  # another thread has taken this one's place
         connections.close_all()
 
+    def _next(self) -> Run | None:
+        """The next run, waited for; None at the end."""
+        while True:
+            try:
+                return self._ready.popleft()
+            except IndexError:
+                if self._calls.get() == END:
+                    return None
+
     def _start_run(self, run: Run) -> None:
-        self._ready.put(run)
+        self._ready.append(run)
+        if self._typical_seconds > QUICK_SECONDS or self._calls.empty():
+            self._calls.put(WORK)
+
+    @property
+    def backlog(self) -> bool:
+        return bool(self._ready)
+
+    def check(self) -> None:
+        super().check()
+        if self._ready and self._calls.empty():
+            self._calls.put(WORK)  # those that are awake are not as quick as was expected
 
     def _stop_run(self, run: Run) -> None:
         """A thread cannot be stopped; the function may look at `current_run().cancelled`.  A time limit does not wait for it."""
@@ -183,7 +235,7 @@ class ThreadExecutor(RunExecutor):
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002 -- APScheduler's signature
         for _ in range(self.slots + self.stuck):
-            self._ready.put(None)
+            self._calls.put(END)
 
 
 LOOP_SLOTS = 1000
