@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 import structlog
 from django.db import connection
 
+from jobs.statements import for_connection
+
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.1
@@ -20,6 +22,12 @@ class Changes(ABC):
 
     def __init__(self, event: threading.Event) -> None:
         self._event = event
+        self._noticed = False
+
+    def noticed(self) -> bool:
+        """Whether a change has been noticed since this was asked the last time."""
+        noticed, self._noticed = self._noticed, False
+        return noticed
 
     @abstractmethod
     def start(self) -> None:
@@ -39,7 +47,15 @@ class SQLiteChanges(Changes):
 
     def __init__(self, event: threading.Event) -> None:
         super().__init__(event)
+        self._statements = for_connection()
         self._seen: int | None = None
+        self._next_poll = 0.0
+
+    def noticed(self) -> bool:
+        """A tick that comes sooner than the next poll would be counts as one."""
+        if time.monotonic() >= self._next_poll:
+            self._poll()
+        return super().noticed()
 
     def start(self) -> None:
         """Nothing to begin: every wait asks."""
@@ -49,17 +65,17 @@ class SQLiteChanges(Changes):
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            if self._event.wait(min(left, POLL_SECONDS)) or self._changed():
-                return
+        while (left := deadline - time.monotonic()) > 0 and not self._event.wait(min(left, POLL_SECONDS)) and not self._poll():
+            pass
 
-    def _changed(self) -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA data_version")
-            version: int = cursor.fetchone()[0]
-        changed = self._seen is not None and version != self._seen
+    def _poll(self) -> bool:
+        self._next_poll = time.monotonic() + POLL_SECONDS
+        with self._statements.alone(), connection.wrap_database_errors:
+            connection.ensure_connection()
+            [version] = connection.connection.execute("PRAGMA data_version").fetchone()  # not by way of Django, which takes longer than SQLite
+        self._noticed |= version != self._seen
         self._seen = version
-        return changed
+        return self._noticed
 
 
 class PostgreSQLChanges(Changes):
@@ -95,10 +111,14 @@ class PostgreSQLChanges(Changes):
         parameters = {name: value for name, value in connection.get_connection_params().items() if name not in {"cursor_factory", "context"}}
         with psycopg.connect(**parameters, autocommit=True) as listener:
             listener.execute(f"LISTEN {CHANNEL}")
-            self._event.set()  # whatever changed while nobody listened
+            self._notice()  # whatever changed while nobody listened
             while not self._stopped.is_set():
                 for _notification in listener.notifies(timeout=1.0, stop_after=1):
-                    self._event.set()
+                    self._notice()
+
+    def _notice(self) -> None:
+        self._noticed = True
+        self._event.set()
 
 
 def changes_for_connection(event: threading.Event) -> Changes:

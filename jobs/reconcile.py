@@ -35,7 +35,7 @@ def reconcile(store: JobStore, instance: str, now: datetime) -> int:
     for move in moves:
         move.say()
         if move.definition.is_registered and not move.problem:
-            store.remember(move.plan)
+            store.remember(move.plan, move.next_run_time)
     return len(moves)
 
 

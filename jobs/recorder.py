@@ -25,9 +25,13 @@ log = structlog.get_logger()
 GROUP = 2000
 """At most so many outcomes go into one commit."""
 
+SHORTEST_PAUSE = 0.004
 PAUSE_PER_OUTCOME = 0.0002
 LONGEST_PAUSE = 0.02
 """Seconds: a commit has its price, whatever it holds: the more outcomes come, the longer the next one waits for company."""
+
+IDLE_SECONDS = 0.25
+"""How long the recorder sleeps when no outcome comes."""
 
 NEWS_EVERY = 0.5
 """Seconds between two looks at the log and progress of runs that are going on."""
@@ -84,8 +88,11 @@ class Recorder(threading.Thread):
         self.in_hand: set[int] = set()
         """Ids of runs that have ended and are not written, or are about to be handed over."""
         self._closing = threading.Event()
+        self._given_up = False
         self._next_news = 0.0
         self.promoting = True
+        self.borrow: Callable[[], None] | None = None
+        """Makes the tick's connection this thread's, see `Statements.lent`."""
 
     def put(self, run: Run, finished: FinishedRun) -> None:
         self.in_hand.add(run.id)
@@ -100,36 +107,41 @@ class Recorder(threading.Thread):
         self._closing.set()
         self._outcomes.put(None)
         self.join(timeout)
+        self._given_up = True
         return self._pending
 
     def run(self) -> None:
         self._statements = for_connection()
+        if self.borrow:
+            self.borrow()
         pause = 0.05
         try:
-            while not (self._closing.is_set() and self.idle):
+            while not (self._closing.is_set() and (self.idle or self._given_up)):
                 self._collect()
                 try:
                     self._write()
                 except (DatabaseError, InterfaceError) as error:
                     # The scheduler's tick meets the same outage and says so; outcomes are kept until it is over.
                     log.debug("job_outcomes_kept", count=len(self._pending), error=str(error))
-                    connection.close()
+                    with self._statements.alone():
+                        connection.close()
                     self._closing.wait(pause)
                     pause = min(pause * 2, 1.0)
                 else:
                     pause = 0.05
         finally:
-            connection.close()
+            if not self.borrow:
+                connection.close()
 
     def _collect(self) -> None:
         if not self._pending:
             try:
-                first = self._outcomes.get(timeout=0.001 if self._any_promotable() else 0.1)
+                first = self._outcomes.get(timeout=0.001 if self._any_promotable() else IDLE_SECONDS)
             except Empty:
                 return
             self._pending += [first] if first else []
             if self._last_group > 1 and not self._any_promotable():
-                self._closing.wait(min(PAUSE_PER_OUTCOME * self._last_group, LONGEST_PAUSE))
+                self._closing.wait(min(SHORTEST_PAUSE + PAUSE_PER_OUTCOME * self._last_group, LONGEST_PAUSE))
         while len(self._pending) < GROUP:
             try:
                 outcome = self._outcomes.get_nowait()

@@ -23,7 +23,10 @@ from jobs.changes import changes_for_connection
 from jobs.clock import Clock, database_now, look_at_database
 from jobs.executors import RunExecutor, make_executors
 from jobs.instance import Instance, settle_runs_of
+from jobs.lanes import Room
+from jobs.lookout import Lookout, is_due
 from jobs.models import DatabaseEnvironment, JobDefinition, JobRun, Status
+from jobs.outage import Outage
 from jobs.reconcile import reconcile, restore_entries
 from jobs.recorder import Recorder
 from jobs.registry import find_current_run
@@ -33,10 +36,10 @@ from jobs.store import Claim, JobStore
 log = structlog.get_logger()
 
 TICK_SECONDS = 0.2
-BUSY_PAUSE = 0.003
+BUSY_PAUSE = 0.002
 """Seconds between two claims while slots keep coming due, so that each finds more than one."""
 
-PAUSE_PER_RUN = 0.0002
+PAUSE_PER_RUN = 0.0001
 LONGEST_BUSY_PAUSE = 0.02
 """A claim has its price, whatever it brings: the more come due, the longer the next one waits for company."""
 
@@ -48,37 +51,6 @@ CALM_BEFORE_REAPING = 4.0
 CLOCK_AHEAD_AT_MOST = timedelta(days=1)
 STEP_SECONDS = 1.0
 """How long a step of the end waits for a lock, of the 20 s that a write is patient at other times."""
-
-BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
-
-
-class Outage:
-    """Says once that ticks fail, and once that they do not any more."""
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self._since = 0.0
-        self.calm_since = time.monotonic()
-
-    def failed(self, error: Exception) -> float:
-        """Take note of a failed tick; returns the seconds to wait before the next."""
-        if not self.failures:
-            self._since = time.monotonic()
-            log.error("scheduler_tick_failed", error=f"{type(error).__name__}: {error}", exc_info=None if isinstance(error, (DatabaseError, InterfaceError)) else error)
-        self.failures += 1
-        self.calm_since = time.monotonic()
-        return BACKOFF_SECONDS[min(self.failures, len(BACKOFF_SECONDS)) - 1]
-
-    def over(self) -> None:
-        """Take note of a tick that completed."""
-        if self.failures:
-            log.warning("scheduler_tick_recovered", failures=self.failures, seconds=round(time.monotonic() - self._since, 3))
-            self.failures = 0
-            self.calm_since = time.monotonic()
-
-    @property
-    def calm_seconds(self) -> float:
-        return time.monotonic() - self.calm_since
 
 
 class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no types
@@ -103,10 +75,11 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self._foreign: str | None = None
         self._worked = False
         self._pause = BUSY_PAUSE
-        self._prepared = self._registered = False
+        self._prepared = self._registered = self._learned = False
         self._statements = for_connection()
         self._store = JobStore()
         self._changes = changes_for_connection(self._event)
+        self._lookout = Lookout(self._statements, self._changes, self._store.agenda, always=once)
         self.clock = Clock(datetime.now(UTC))
         self.recorder = Recorder(self.instance.id, self.clock.now, lambda: list(self.lanes.values()), self._after_record)
         self.ticked, self.ended = threading.Event(), threading.Event()
@@ -131,12 +104,13 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         for lane, executor in make_executors(self._threads, self.clock.now, self.recorder.put).items():
             self.add_executor(executor, lane)
         BaseScheduler.start(self, paused)
-        self.recorder.start()
         self._changes.start()
-        try:
-            self._main_loop()
-        finally:
-            self.ended.set()
+        with self._statements.lent() as self.recorder.borrow:
+            self.recorder.start()
+            try:
+                self._main_loop()
+            finally:
+                self.ended.set()
 
     def _prepare(self) -> None:
         """What has to be true before the first claim: the clock, our environment, our row.  Repeated when the database fails in the middle."""
@@ -209,10 +183,11 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def _process_jobs(self) -> float:
         """One tick; returns the seconds until the next."""
-        try:
-            wait = self.tick()
-        except Exception as error:  # noqa: BLE001 -- the next line says it; a scheduler that stops because of one error is worse than any error
-            return self._fail(error)
+        with self._statements.alone():
+            try:
+                wait = self.tick()
+            except Exception as error:  # noqa: BLE001 -- the next line says it; a scheduler that stops because of one error is worse than any error
+                return self._fail(error)
         self._last_tick = time.monotonic()
         self.outage.over()
         self.ticked.set()
@@ -220,7 +195,9 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def _fail(self, error: Exception) -> float:
         wait = self.outage.failed(error)
-        connection.close()
+        self._lookout.again = True
+        with self._statements.alone():
+            connection.close()
         return wait
 
     def tick(self) -> float:
@@ -235,48 +212,55 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             self._beat()
         if self._foreign is not None:
             return TICK_SECONDS
-        peek = self._statements.peek(self.instance.id)
-        self._worked = self._work(peek, now)
-        if self._worked:
-            return self._pause
-        return self._until_next(peek, now)
+        if self.ticked.is_set() and not self._learned:
+            self._store.learn()
+            self._learned = True
+        self._worked = self._work(now, self._lookout.look(now, self.instance.id))
+        return self._pause if self._worked else self._until_next(now)
 
     def _check_lanes(self) -> None:
         for executor in self.lanes.values():
             executor.check()
 
-    def _work(self, peek: Peek, now: datetime) -> bool:
-        worked = applied = False
-        self._pause = BUSY_PAUSE
+    def _work(self, now: datetime, peek: Peek | None) -> bool:
+        """Do what the rows tell of, if they were asked, and what is known to be due in any case; whether there was anything."""
+        if peek is None:
+            return self._claim(now, looked=False, from_rows=False)
         if peek.cancelled:
             self._cancel()
-        if peek.unapplied:
-            # A fresh look at the clock: what the peek saw may have been committed after this tick began.
-            worked = applied = reconcile(self._store, self.instance.id, self.clock.now()) > 0
-        if applied or (peek.next_run_time is not None and peek.next_run_time <= now):
-            claim = self._claim(now)
-            worked |= self._dispatch(claim) > 0
-            self._pause = BUSY_PAUSE if claim.full else min(BUSY_PAUSE + PAUSE_PER_RUN * claim.answered, LONGEST_BUSY_PAUSE)
-        if applied or (peek.next_request is not None and peek.next_request <= now):
-            worked |= self._dispatch(self._claim_requested(now)) > 0
-        return worked
+        # A fresh look at the clock: what the peek saw may have been committed after this tick began.
+        applied = peek.unapplied and reconcile(self._store, self.instance.id, self.clock.now()) > 0
+        worked = self._claim(now, looked=True, from_rows=applied or self._lookout.is_unknown_due(peek, now))
+        requested = (applied or is_due(peek.next_request, now)) and self._claim_requested(now)
+        self._lookout.again |= applied or requested
+        return applied or worked or requested
 
-    def _claim(self, now: datetime) -> Claim:
-        rooms = {lane: executor.room(now, left_over=lane in self._left) for lane, executor in self.lanes.items()}
-        claim = self._store.claim(now, self.instance.id, rooms, CLAIM_LIMIT)
-        self._left = claim.left
-        return claim
+    def _claim(self, now: datetime, *, looked: bool, from_rows: bool) -> bool:
+        """Claim what is known to be due, and ask the rows if there may be more; whether there was anything."""
+        rooms = self._rooms(now)
+        total = Claim()
+        if from_rows:
+            total.add(self._dispatch(self._store.claim(now, self.instance.id, rooms, CLAIM_LIMIT)))
+        total.add(self._dispatch(self._store.claim_known(now, self.instance.id, rooms, CLAIM_LIMIT)))
+        if not from_rows and (total.doubtful or any(rooms[lane].soon > 0 for lane in total.left)):
+            total.add(self._dispatch(self._store.claim(now, self.instance.id, rooms, CLAIM_LIMIT)))
+        self._lookout.again |= total.more
+        self._left = total.left if looked else total.left | self._left
+        self._pause = BUSY_PAUSE if total.more or total.left else min(BUSY_PAUSE + PAUSE_PER_RUN * total.answered, LONGEST_BUSY_PAUSE)
+        return total.answered > 0
 
-    def _claim_requested(self, now: datetime) -> Claim:
-        rooms = {lane: executor.room(now, left_over=lane in self._left) for lane, executor in self.lanes.items()}
-        return self._store.claim_requested(now, self.instance.id, rooms, CLAIM_LIMIT)
+    def _claim_requested(self, now: datetime) -> bool:
+        return self._dispatch(self._store.claim_requested(now, self.instance.id, self._rooms(now), CLAIM_LIMIT)).answered > 0
 
-    def _dispatch(self, claim: Claim) -> int:
+    def _rooms(self, now: datetime) -> dict[str, Room]:
+        return {lane: executor.room(now, left_over=lane in self._left) for lane, executor in self.lanes.items()}
+
+    def _dispatch(self, claim: Claim) -> Claim:
         for run in claim.start:
             self.lanes[run.lane].hand_over(run)
         for run in claim.keep:
             self.lanes[run.lane].waiting.append(run)
-        return claim.answered
+        return claim
 
     def _cancel(self) -> None:
         asked = JobRun.objects.filter(instance=self.instance.id, cancel_requested_at__isnull=False).active().order_by()
@@ -284,9 +268,10 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             for executor in self.lanes.values():
                 executor.stop(run_id, Status.CANCELLED)
 
-    def _until_next(self, peek: Peek, now: datetime) -> float:
-        moments = [moment for moment in (peek.next_run_time, peek.next_request) if moment is not None and moment > now]
-        return min([TICK_SECONDS, *((moment - now).total_seconds() for moment in moments)])
+    def _until_next(self, now: datetime) -> float:
+        moments = [moment for moment in (self._store.agenda.next_moment, self._lookout.next_moment) if moment is not None and moment > now]
+        longest = LONGEST_BUSY_PAUSE if any(executor.backlog for executor in self.lanes.values()) else TICK_SECONDS
+        return min([longest, *((moment - now).total_seconds() for moment in moments)])
 
     def _beat(self) -> None:
         look = look_at_database()
@@ -299,7 +284,8 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             log.warning("job_runs_taken_back", instance=self.instance.id, runs=lost)
         if self.outage.calm_seconds > CALM_BEFORE_REAPING:
             self.instance.reap(measured, self.clock.now())
-        close_old_connections()
+        if not self._statements.keeps_connection:
+            close_old_connections()
         self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
 
     def _known_runs(self) -> set[int]:
@@ -354,11 +340,15 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
     def _quietly(self, step: Callable[[], None]) -> None:
         """A step of the end; without a database, or when somebody keeps it locked, it is left to the reaper of another instance."""
         try:
-            self._statements.wait_at_most(STEP_SECONDS)
-            step()
+            with self._statements.alone(STEP_SECONDS):
+                try:
+                    self._statements.wait_at_most(STEP_SECONDS)
+                    step()
+                except (DatabaseError, InterfaceError):
+                    connection.close()
+                    raise
         except (DatabaseError, InterfaceError) as error:
             log.warning("scheduler_end_incomplete", step=step.__name__, error=str(error))
-            connection.close()
 
     def kill_processes(self) -> None:
         """Leave no job's process behind."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -16,19 +17,23 @@ from django.db.models import Count, F, Q, QuerySet
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob
 
+from jobs.agenda import LATEST_SHARE, Agenda
 from jobs.lanes import Room, lane_of
 from jobs.models import Cause, JobDefinition, JobRun, Status
 from jobs.policy import Answer, Policy, decide
 from jobs.runner import Call, Run
-from jobs.statements import Entry, NewRun, Statements, for_connection
+from jobs.statements import Entry, Guess, NewRun, Statements, for_connection
 from jobs.triggers import UNSCHEDULABLE, OnceTrigger, Schedule, SlotTrigger
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.2
 """Seconds between two looks at lanes that no known job goes on in: most claims ask only for what the others have room for."""
-LATEST_SHARE = 4
-"""When more is due than there is room for, one of so many is a job that has just come due: it need not wait for the end of a burst."""
+LEARNED = 20_000
+"""The next so many jobs of the store are known from the start; a later one that nobody has claimed yet is found by asking the rows."""
+
+UNCLAIMED = ""
+"""The lane of jobs that this process has not claimed yet: it knows when, but not what."""
 
 ASKED_FOR = (Cause.MANUAL, Cause.START)
 BORN_FINAL = {Status.MISSED.value: "job_run_missed", Status.SKIPPED.value: "job_run_skipped"}
@@ -58,8 +63,10 @@ class Plan:
 
     @property
     def state(self) -> bytes:
-        """What the store keeps: JSON, and no callable."""
-        return orjson.dumps({"version": 1, "revision": self.revision, "schedule": self.schedule.to_json(), "policy": asdict(self.policy)})
+        """What the store keeps: JSON, and no callable.  It begins with a digest of the rest, which stands for it in a claim."""
+        values = {"version": 1, "revision": self.revision, "schedule": self.schedule.to_json(), "policy": asdict(self.policy)}
+        digest = blake2b(orjson.dumps(values), digest_size=8).hexdigest()
+        return orjson.dumps({"digest": digest, **values})
 
     def applied_as(self, state: bytes) -> Plan:
         """This plan with the schedule and policy that the store holds, which an edit may have left behind for a moment."""
@@ -71,12 +78,23 @@ class Plan:
 class Claim:
     """What one claim brought: runs to start, runs to keep until there is room, and the lanes that had too little of it."""
 
-    start: list[Run]
-    keep: list[Run]
-    left: set[str]
+    start: list[Run] = field(default_factory=list)
+    keep: list[Run] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)
     answered: int = 0
-    full: bool = False
-    """Whether it took as many as there was room for, so that more may be due."""
+    more: bool = False
+    """Whether the rows may hold more that is due, of jobs that this process does not know."""
+    doubtful: bool = False
+    """Whether something that seemed to be due was not answered, so that the rows have to be asked."""
+
+    def add(self, other: Claim) -> None:
+        """Take in what another claim of the same moment brought."""
+        self.start += other.start
+        self.keep += other.keep
+        self.left |= other.left
+        self.answered += other.answered
+        self.more |= other.more
+        self.doubtful |= other.doubtful
 
 
 class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has no types
@@ -85,8 +103,10 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
     def __init__(self) -> None:
         super().__init__()
         self._plans: dict[str, tuple[bytes, Plan]] = {}
+        self.agenda = Agenda()
         self._statements: Statements = for_connection()
         self._lanes: set[str] = set()
+        """Those that known jobs go on in."""
         self._next_look = 0.0
         self._served = 0
 
@@ -140,9 +160,17 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
                 self._remember(job_id, state, definitions.get(job_id))
         return {job_id: self._plans[job_id][1] for job_id, _moment, _state in entries if job_id in self._plans}
 
-    def remember(self, plan: Plan) -> None:
-        """Keep a plan that has just been written to the store, so that the next claim need not read its definition."""
-        self._plans[plan.call.pk] = (plan.state, plan)
+    def remember(self, plan: Plan, next_run_time: datetime | None) -> None:
+        """Keep what has just been written to the store, so that the next claim need not read it."""
+        self._keep(plan.state, plan)
+        self.agenda.put(plan.lane, plan.call.pk, next_run_time)
+
+    def learn(self) -> None:
+        """Look up when the jobs of the store come due next."""
+        entries = DjangoJob.objects.filter(next_run_time__isnull=False).order_by("next_run_time").values_list("id", "next_run_time")
+        for job_id, moment in entries[:LEARNED]:
+            if job_id not in self._plans:
+                self.agenda.put(UNCLAIMED, job_id, moment)
 
     def _remember(self, job_id: str, state: bytes, definition: JobDefinition | None) -> None:
         self._plans.pop(job_id, None)
@@ -150,14 +178,19 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
             self._set_aside(job_id, "no definition has this id")
             return
         try:
-            self._plans[job_id] = (state, Plan.of(definition).applied_as(state))
+            self._keep(state, Plan.of(definition).applied_as(state))
         except UNSCHEDULABLE as error:
             self._set_aside(job_id, f"its state cannot be read: {error}")
+
+    def _keep(self, state: bytes, plan: Plan) -> None:
+        self._plans[plan.call.pk] = (state, plan)
+        self._lanes.add(plan.lane)
 
     def _set_aside(self, job_id: str, problem: str) -> None:
         """Take the entry off the schedule, and have it made anew from its definition, if it has one."""
         log.warning("job_set_aside", job=job_id, problem=problem)
         self._plans.pop(job_id, None)
+        self.agenda.put(UNCLAIMED, job_id, None)
         DjangoJob.objects.filter(pk=job_id).update(next_run_time=None)
         JobDefinition.objects.filter(pk=job_id).update(applied_revision=0)
 
@@ -170,19 +203,59 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
         if time.monotonic() < self._next_look:
             return False
         self._next_look = time.monotonic() + LOOK_SECONDS
-        self._lanes = {plan.lane for _state, plan in self._plans.values()}
         return True
 
     # -- claims -------------------------------------------------------------------------------------
 
+    def claim_known(self, now: datetime, instance: str, rooms: dict[str, Room], limit: int) -> Claim:
+        """Answer what this process knows to be due, as far as each answer is one run that starts at once; the rest is for `claim`."""
+        claim = Claim(doubtful=bool(self.agenda.take(UNCLAIMED, now, limit)))
+        guesses: list[Guess] = []
+        for lane, room in rooms.items():
+            for moment, job_id in self.agenda.take(lane, now, min(room.now, limit - len(guesses))):
+                if (guess := self._guess(job_id, moment, now, lane, room)) is not None:
+                    guesses.append(guess)
+                else:
+                    claim.doubtful = True
+            if self.agenda.is_due(lane):
+                claim.left.add(lane)
+        if guesses:
+            self._start_guessed(guesses, now, instance, rooms, claim)
+        return claim
+
+    def _guess(self, job_id: str, moment: datetime, now: datetime, lane: str, room: Room) -> Guess | None:
+        state, plan = self._plans.get(job_id, (b"", None))
+        if plan is None or plan.lane != lane:
+            return None
+        try:
+            due = plan.schedule.due(moment, now)
+            [answer, *more] = decide(plan.schedule, plan.policy, due, room.judged_at, occupied=0)
+        except UNSCHEDULABLE:
+            return None
+        if more or answer.status != Status.RUNNING:
+            return None
+        return Guess(job_id, moment, state, answer.slot, answer.slots, answer.reason, due.following)
+
+    def _start_guessed(self, guesses: Sequence[Guess], now: datetime, instance: str, rooms: dict[str, Room], claim: Claim) -> None:
+        run_ids = self._statements.claim(guesses, now, instance)
+        for guess in guesses:
+            if (run_id := run_ids.get(guess.job_id)) is None:
+                claim.doubtful = True
+                continue
+            plan = self._plans[guess.job_id][1]
+            self.agenda.put(plan.lane, guess.job_id, guess.following)
+            rooms[plan.lane].now -= 1
+            claim.start.append(Run.of(plan.call, run_id, guess.slot, lane=plan.lane, claimed_at=now))
+        claim.answered = len(claim.start)
+
     def claim(self, now: datetime, instance: str, rooms: dict[str, Room], limit: int) -> Claim:
-        """Answer every due slot that there is room for, in one transaction.
+        """Ask the rows what is due, and answer every slot that there is room for, in one transaction.
 
         Two schedulers never answer the same slot: each takes the rows that it can lock.
         """
         full = {lane for lane, room in rooms.items() if room.total <= 0}
         looked_at = rooms.keys() if self._is_time_to_look() or not self._lanes else self._lanes
-        claim = Claim([], [], set())
+        claim = Claim()
         if looked_at <= full:
             claim.left = full
             return claim
@@ -191,7 +264,7 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
             asked = min(limit, room)
             due = self._statements.lock_due(now, asked, max(asked // LATEST_SHARE, 1), self.jobs_of_lanes(full) if full else ())
             entries = self._in_turn(*due)
-            claim.full = len(entries) >= asked
+            claim.more = len(entries) >= asked and any(job_id not in self._plans for job_id, _moment, _state in entries)
             if entries:
                 self._answer(entries, self.plans(entries), now, instance, rooms, claim)
         claim.left |= full
@@ -230,6 +303,8 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
         if moves:
             self._statements.advance(moves)
             self._served += len(moves)
+        for job_id, following in moves:
+            self.agenda.put(plans[job_id].lane, job_id, following)
         claim.answered = len(rows)
 
     @staticmethod
@@ -248,7 +323,7 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
 
         A run asked for by hand that meets a full house is skipped; a retry or a slot that is being caught up waits.
         """
-        claim = Claim([], [], set())
+        claim = Claim()
         with self._statements.transaction():
             runs = list(self._requested(now)[:limit])
             definitions = self._lock({run.job_id for run in runs})

@@ -1,0 +1,59 @@
+"""On PostgreSQL a claim of what a scheduler knows to be due is one call, and so one round trip and one transaction.
+
+A function and not one statement with CTEs: whether runs of a job are going on has to be asked after its row is locked, and
+the parts of one statement all see the rows as they were before it.
+"""
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+CREATE = """
+CREATE FUNCTION jobs_claim(jobs text[], moments timestamptz[], digests text[], followings timestamptz[], slots timestamptz[], counts bigint[], reasons text[],
+                           claimed_at timestamptz, owner text) RETURNS TABLE (run bigint, job text) LANGUAGE plpgsql
+-- Some hundred jobs by their ids: PostgreSQL would rather read the whole table and hash it.
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  locked text[];
+  free text[];
+  everything boolean;  -- PostgreSQL compares with a variable's elements one by one
+BEGIN
+  locked := ARRAY(
+    SELECT j.id FROM unnest(jobs, moments, digests) AS u (id, moment, digest) JOIN django_apscheduler_djangojob j ON j.id = u.id
+    -- Not by the index of times: thousands of jobs may be due at the same moment.
+    WHERE NOT (j.next_run_time <> u.moment) AND substr(j.job_state, 12, 16) = convert_to(u.digest, 'UTF8')
+    FOR UPDATE OF j SKIP LOCKED
+  );
+  free := ARRAY(
+    SELECT unnest(locked) EXCEPT
+    SELECT r.job_id FROM jobs_jobrun r WHERE r.job_id = ANY(locked) AND r.status IN ('queued', 'running') AND r.instance <> ''
+  );
+  everything := cardinality(free) = cardinality(jobs);
+  UPDATE django_apscheduler_djangojob j SET next_run_time = u.following
+  FROM unnest(jobs, followings) AS u (id, following) WHERE j.id = u.id AND (everything OR u.id = ANY(free));
+  RETURN QUERY
+    INSERT INTO jobs_jobrun (job_id, scheduled_for, slots, status, reason, instance, cause, attempt, queued_at, started_at, requested_by, error, traceback, log)
+    SELECT u.id, COALESCE(u.slot, u.moment), COALESCE(u.count, 1), 'running', COALESCE(u.reason, ''), owner, 'schedule', 1, claimed_at, claimed_at, '', '', '', ''
+    FROM unnest(jobs, moments, slots, counts, reasons) AS u (id, moment, slot, count, reason) WHERE everything OR u.id = ANY(free)
+    RETURNING jobs_jobrun.id, jobs_jobrun.job_id::text;
+EXCEPTION WHEN unique_violation THEN
+  RETURN;  -- some slot has its answer already: nothing of this call has happened
+END $$;
+"""
+
+DROP = "DROP FUNCTION jobs_claim(text[], timestamptz[], text[], timestamptz[], timestamptz[], bigint[], text[], timestamptz, text)"
+
+
+def create(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(CREATE, params=None)
+
+
+def drop(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(DROP, params=None)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("jobs", "0004_index_only_keys_that_are_there")]
+    operations = [migrations.RunPython(create, drop)]
