@@ -123,8 +123,7 @@ class Recorder(threading.Thread):
                 except (DatabaseError, InterfaceError) as error:
                     # The scheduler's tick meets the same outage and says so; outcomes are kept until it is over.
                     log.debug("job_outcomes_kept", count=len(self._pending), error=str(error))
-                    with self._statements.alone():
-                        connection.close()
+                    self._statements.drop_connection(error)
                     self._closing.wait(pause)
                     pause = min(pause * 2, 1.0)
                 else:

@@ -196,8 +196,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
     def _fail(self, error: Exception) -> float:
         wait = self.outage.failed(error)
         self._lookout.again = True
-        with self._statements.alone():
-            connection.close()
+        self._statements.drop_connection(error)
         return wait
 
     def tick(self) -> float:
@@ -344,8 +343,8 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
                 try:
                     self._statements.wait_at_most(STEP_SECONDS)
                     step()
-                except (DatabaseError, InterfaceError):
-                    connection.close()
+                except (DatabaseError, InterfaceError) as error:
+                    self._statements.drop_connection(error)
                     raise
         except (DatabaseError, InterfaceError) as error:
             log.warning("scheduler_end_incomplete", step=step.__name__, error=str(error))

@@ -127,6 +127,11 @@ class Statements(ABC):
         Raises OperationalError when they have not let go of it after `seconds`, unless these are negative.
         """
 
+    def drop_connection(self, error: Exception) -> None:
+        """After `error`: close this thread's connection, so that the next statement opens another, which may do better."""
+        with self.alone():
+            connection.close()
+
     @abstractmethod
     def wait_at_most(self, seconds: float) -> None:
         """From now on, let a statement of this thread's connection fail rather than wait longer for a lock."""

@@ -79,6 +79,11 @@ class SQLiteStatements(Statements):
         finally:
             self._turn.release()
 
+    def drop_connection(self, error: Exception) -> None:
+        """Not when the file is locked or its disk full: to close the last connection truncates the log, and the next few claims would just fit in."""
+        if getattr(error.__cause__, "sqlite_errorname", "") not in {"SQLITE_BUSY", "SQLITE_FULL"}:
+            super().drop_connection(error)
+
     def wait_at_most(self, seconds: float) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
