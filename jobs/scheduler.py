@@ -273,6 +273,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         return min([longest, *((moment - now).total_seconds() for moment in moments)])
 
     def _beat(self) -> None:
+        self._statements.tune()
         look = look_at_database()
         if set_back := self.clock.follow(look):
             log.warning("scheduler_clock_set_back", seconds=round(set_back.total_seconds(), 3))

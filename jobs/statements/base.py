@@ -127,6 +127,10 @@ class Statements(ABC):
         Raises OperationalError when they have not let go of it after `seconds`, unless these are negative.
         """
 
+    @abstractmethod
+    def tune(self) -> None:
+        """Make this thread's connection one for many writes; to repeat it costs nothing, and it may be a new one."""
+
     def drop_connection(self, error: Exception) -> None:
         """After `error`: close this thread's connection, so that the next statement opens another, which may do better."""
         with self.alone():

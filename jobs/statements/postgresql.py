@@ -79,6 +79,9 @@ class PostgreSQLStatements(Statements):
     def alone(self, seconds: float = -1) -> AbstractContextManager[object]:
         return nullcontext()
 
+    def tune(self) -> None:
+        """The server knows best."""
+
     def wait_at_most(self, seconds: float) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{seconds * 1000:.0f}ms"])
