@@ -46,6 +46,7 @@ def main(store: str, jobs: int, seconds: float) -> None:
     logging.getLogger("apscheduler").setLevel(logging.WARNING if store == "memory" else logging.CRITICAL)
     scheduler = BackgroundScheduler(jobstores={"default": make_store(store)}, executors={"default": ThreadPoolExecutor(THREADS)}, timezone=UTC)
     scheduler.start(paused=True)
+    scheduler.remove_all_jobs()  # of another peer on the same database
     base = datetime.now(UTC) + timedelta(seconds=1 + jobs * (0.0005 if store == "memory" else 0.003))
     for number in range(jobs):
         start = base + timedelta(seconds=number / jobs)
