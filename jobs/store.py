@@ -27,7 +27,7 @@ from jobs.triggers import UNSCHEDULABLE, OnceTrigger, Schedule, SlotTrigger
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.2
+ALL_LANES_SECONDS = 0.2
 """Seconds between two looks at lanes that no known job goes on in: most claims ask only for what the others have room for."""
 LEARNED = 20_000
 """The next so many jobs of the store are known from the start; a later one that nobody has claimed yet is found by asking the rows."""
@@ -107,7 +107,7 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
         self._statements: Statements = for_connection()
         self._lanes: set[str] = set()
         """Those that known jobs go on in."""
-        self._next_look = 0.0
+        self._next_all_lanes = 0.0
         self._served = 0
 
     # -- what APScheduler asks ----------------------------------------------------------------------
@@ -198,11 +198,11 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
         """The known jobs whose runs go on in one of `lanes`."""
         return [job_id for job_id, (_state, plan) in self._plans.items() if plan.lane in lanes]
 
-    def _is_time_to_look(self) -> bool:
+    def _is_time_for_all_lanes(self) -> bool:
         """Whether to look now for due jobs that are not known yet, in any lane; a few times a second."""
-        if time.monotonic() < self._next_look:
+        if time.monotonic() < self._next_all_lanes:
             return False
-        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._next_all_lanes = time.monotonic() + ALL_LANES_SECONDS
         return True
 
     # -- claims -------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
         Two schedulers never answer the same slot: each takes the rows that it can lock.
         """
         full = {lane for lane, room in rooms.items() if room.total <= 0}
-        looked_at = rooms.keys() if self._is_time_to_look() or not self._lanes else self._lanes
+        looked_at = rooms.keys() if self._is_time_for_all_lanes() or not self._lanes else self._lanes
         claim = Claim()
         if looked_at <= full:
             claim.left = full

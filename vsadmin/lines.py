@@ -106,7 +106,10 @@ class _Last(logging.Handler):
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
-        self.flush = lines.flush  # type: ignore[method-assign]
+        self._lines = lines
+
+    def flush(self) -> None:
+        self._lines.flush()
 
 
 def writes_lines(stream: TextIO) -> Callable[..., Any]:

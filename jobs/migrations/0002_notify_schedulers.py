@@ -5,8 +5,8 @@ SQLite needs none; its schedulers watch `PRAGMA data_version`.
 """
 
 from django.db import migrations
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.state import StateApps
+
+from jobs.migrations._postgresql import on_postgresql
 
 CREATE = """
 CREATE FUNCTION jobs_notify() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -30,16 +30,6 @@ DROP FUNCTION jobs_notify();
 """
 
 
-def create(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(CREATE, params=None)
-
-
-def drop(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(DROP, params=None)
-
-
 class Migration(migrations.Migration):
     dependencies = [("jobs", "0001_initial"), ("django_apscheduler", "0009_djangojobexecution_unique_job_executions")]
-    operations = [migrations.RunPython(create, drop)]
+    operations = [on_postgresql(CREATE, DROP)]

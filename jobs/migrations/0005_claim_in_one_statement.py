@@ -5,8 +5,8 @@ the parts of one statement all see the rows as they were before it.
 """
 
 from django.db import migrations
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.state import StateApps
+
+from jobs.migrations._postgresql import on_postgresql
 
 CREATE = """
 CREATE FUNCTION jobs_claim(jobs text[], moments timestamptz[], digests text[], followings timestamptz[], slots timestamptz[], counts bigint[], reasons text[],
@@ -44,16 +44,6 @@ END $$;
 DROP = "DROP FUNCTION jobs_claim(text[], timestamptz[], text[], timestamptz[], timestamptz[], bigint[], text[], timestamptz, text)"
 
 
-def create(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(CREATE, params=None)
-
-
-def drop(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(DROP, params=None)
-
-
 class Migration(migrations.Migration):
     dependencies = [("jobs", "0004_index_only_keys_that_are_there")]
-    operations = [migrations.RunPython(create, drop)]
+    operations = [on_postgresql(CREATE, DROP)]

@@ -13,12 +13,13 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
 
 from jobs.models import Status
-from jobs.statements.base import NOTHING_SAID, FinishedRun, Guess, NewRun, Statements, read_shown
+from jobs.statements.base import FinishedRun, Guess, NewRun, Statements, read_shown
 
 ROWS_AT_ONCE = 256
 """Rows in one statement, which may have 32,766 values."""
 
 FEW_ROWS = 12
+"""Up to so many rows have a text for each number of them."""
 
 TUNING = ("PRAGMA cache_size = -32000", "PRAGMA wal_autocheckpoint = 4000")
 """32 MB of pages in memory, of which runs of many jobs touch one each; and 16 MB of log before these are put in their place, not 4."""
@@ -166,10 +167,10 @@ class SQLiteStatements(Statements):
         telling: list[tuple[Any, ...]] = []
         for run in runs:
             row = (run.id, run.status, self.write_time(run.started_at), self.write_time(run.finished_at), run.duration_seconds)
-            if (said := run.said) == NOTHING_SAID:
+            if run.is_quiet:
                 quiet.append(row)
             else:
-                telling.append(row + said)
+                telling.append(row + run.said)
         written = self._write_rows(self.FINISH_QUIET, quiet, after=[instance]) + self._write_rows(self.FINISH, telling, after=[instance])
         if written == len(runs):
             return {run.id for run in runs}

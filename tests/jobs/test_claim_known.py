@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,7 @@ from jobs.lanes import THREADS
 from jobs.models import JobDefinition, JobRun
 from jobs.store import Claim
 from tests.jobs.engine import STAFF, START, Hand, answers, define, rooms, seconds
-from tests.jobs.test_store import at_the_same_time
+from tests.jobs.test_store import at_the_same_time, while_held
 
 pytestmark = pytest.mark.django_db
 
@@ -171,31 +170,14 @@ def test_a_thousand_jobs_that_are_due_at_the_same_moment_are_looked_up_by_id() -
 
 def _read(cursor: Any) -> tuple[int, int]:
     cursor.execute("SELECT SUM(seq_scan), SUM(idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname IN ('django_apscheduler_djangojob', 'jobs_jobrun')")
-    return cursor.fetchone()  # type: ignore[no-any-return]
+    return cursor.fetchone()  # type: ignore[no-any-return]  # two numbers
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_row_that_somebody_holds_is_left_to_them_and_nobody_waits() -> None:
     hand = applied("held", "free")
-    locked, released = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("SELECT 1 FROM django_apscheduler_djangojob WHERE id = 'held' FOR UPDATE")
-            locked.set()
-            released.wait(10)
-            cursor.execute("ROLLBACK")
-
-    def claim() -> Claim:
-        locked.wait(10)
-        try:
-            return known(hand, START + seconds(60))
-        finally:
-            released.set()
-
-    _held, claimed = at_the_same_time(hold, claim)
+    claimed = while_held("held", lambda: known(hand, START + seconds(60)))
     assert ([run.job_id for run in claimed.start], claimed.doubtful) == (["free"], True)
     assert [run.job_id for run in hand.claim(START + seconds(60)).start] == ["held"]
 

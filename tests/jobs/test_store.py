@@ -16,6 +16,7 @@ from jobs.lanes import THREADS
 from jobs.models import CODE, JobRun
 from jobs.registry import job, unregister
 from jobs.scheduler import Scheduler
+from jobs.store import Claim
 from tests.jobs.engine import START, Hand, answers, define, rooms, seconds
 from tests.waiting import wait_until
 
@@ -39,6 +40,29 @@ def at_the_same_time(*steps: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(30)
     return [found[number] for number in range(len(steps))]
+
+
+def while_held(job_id: str, step: Callable[[], Claim]) -> Claim:
+    """Take `step` while somebody else keeps the store's row of a job locked; what it claims."""
+    locked, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT 1 FROM django_apscheduler_djangojob WHERE id = %s FOR UPDATE", [job_id])
+            locked.set()
+            released.wait(10)
+            cursor.execute("ROLLBACK")
+
+    def claim() -> Claim:
+        locked.wait(10)
+        try:
+            return step()
+        finally:
+            released.set()
+
+    _held, claimed = at_the_same_time(hold, claim)
+    return claimed  # type: ignore[no-any-return]  # at_the_same_time takes steps of any kind
 
 
 @pytest.mark.django_db(transaction=True)
@@ -75,25 +99,8 @@ def test_a_store_takes_what_another_has_not_locked() -> None:
     for job_id in ("held", "free"):
         define(job_id)
     one.reconcile(START)
-    locked, released = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("SELECT 1 FROM django_apscheduler_djangojob WHERE id = 'held' FOR UPDATE")
-            locked.set()
-            released.wait(10)
-            cursor.execute("ROLLBACK")
-
-    def claim() -> list[str]:
-        locked.wait(10)
-        try:
-            return [run.job_id for run in two.claim(START + seconds(60)).start]
-        finally:
-            released.set()
-
-    _held, claimed = at_the_same_time(hold, claim)
-    assert claimed == ["free"]
+    claimed = while_held("held", lambda: two.claim(START + seconds(60)))
+    assert [run.job_id for run in claimed.start] == ["free"]
     assert [run.job_id for run in one.claim(START + seconds(60)).start] == ["held"]
 
 
