@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
@@ -29,6 +30,8 @@ def run(name: str, arguments: list[str]) -> int:
         "secret": _secret,
         "postgres": print_postgres,
     }
+    # What is started here is started again and again; without caches each start compiles a thousand files, for most of a second.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         return commands[name](arguments)
     except Stop as reason:

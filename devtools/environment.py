@@ -21,6 +21,9 @@ LOCKS = {"runtime": REPOSITORY / "requirements.lock", "dev": REPOSITORY / "requi
 BENCH_VENV = REPOSITORY / ".venv-bench"
 BENCH_PYTHON = BENCH_VENV / "bin" / "python"
 
+COMPILE = ("--compile-bytecode",)
+"""uv leaves that to the first import, and where nothing may be written then, to each: a scheduler's start takes three times as long."""
+
 
 def prepare(kind: str) -> None:
     """Make `.venv` hold what the lock file of `kind` (`runtime` or `dev`) says; quick when it does already."""
@@ -33,7 +36,7 @@ def prepare(kind: str) -> None:
     _make_venv()
     say(f"installing the packages of {LOCKS[kind].name}")
     _install("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement", str(UV_LOCK))
-    _install("-m", "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON), str(LOCKS[kind]))
+    _sync(PYTHON, kind)
     STAMP.write_text(wanted)
 
 
@@ -46,13 +49,17 @@ def prepare_bench() -> None:
         return
     say(f"installing the packages of {LOCKS['bench'].name}")
     _install("-m", "uv", "venv", "--quiet", "--clear", "--python", str(PYTHON), str(BENCH_VENV))
-    _install("-m", "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", str(BENCH_PYTHON), str(LOCKS["bench"]))
+    _sync(BENCH_PYTHON, "bench")
     stamp.write_text(wanted)
+
+
+def _sync(python: Path, kind: str) -> None:
+    _install("-m", "uv", "pip", "sync", "--quiet", "--require-hashes", *COMPILE, "--python", str(python), str(LOCKS[kind]))
 
 
 def _digest(kind: str) -> str:
     # The interpreter counts too: another one needs other wheels.
-    parts = [sys.version.encode(), UV_LOCK.read_bytes(), LOCKS[kind].read_bytes()]
+    parts = [sys.version.encode(), *map(str.encode, COMPILE), UV_LOCK.read_bytes(), LOCKS[kind].read_bytes()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
