@@ -237,7 +237,12 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
         return Guess(job_id, moment, state, answer.slot, answer.slots, answer.reason, due.following)
 
     def _start_guessed(self, guesses: Sequence[Guess], now: datetime, instance: str, rooms: dict[str, Room], claim: Claim) -> None:
-        run_ids = self._statements.claim(guesses, now, instance)
+        try:
+            run_ids = self._statements.claim(guesses, now, instance)
+        except BaseException:
+            for guess in guesses:  # as due as they were, and known to the next tick
+                self.agenda.put(self._plans[guess.job_id][1].lane, guess.job_id, guess.moment)
+            raise
         for guess in guesses:
             if (run_id := run_ids.get(guess.job_id)) is None:
                 claim.doubtful = True

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django_apscheduler.models import DjangoJob
 
@@ -141,6 +141,21 @@ def test_what_there_is_no_room_for_stays_known() -> None:
     second = known(hand, now)
     assert (len(second.start), second.left) == (3, set())
     assert len({run.job_id for run in first.start + second.start}) == 5
+
+
+def test_what_the_database_failed_to_claim_stays_known() -> None:
+    hand = applied("a", "b")
+    now = START + seconds(60)
+    with connection.execute_wrapper(_fail), pytest.raises(OperationalError, match="disk is full"):
+        known(hand, now)
+    assert hand.store.agenda.earliest == now
+    assert sorted(run.job_id for run in known(hand, now).start) == ["a", "b"]
+
+
+def _fail(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    if "jobs_claim" in sql or "INSERT" in sql:
+        raise OperationalError("the disk is full")
+    return execute(sql, params, many, context)
 
 
 def test_jobs_that_were_learned_at_the_start_come_due_by_the_rows() -> None:
