@@ -20,6 +20,9 @@ CHANNEL = "jobs_changed"
 class Changes(ABC):
     """Waits for time to pass or for a change, whichever comes first."""
 
+    tells_all: bool
+    """Whether nothing that another connection commits goes unnoticed, so that the rows need not be asked just in case."""
+
     def __init__(self, event: threading.Event) -> None:
         self._event = event
         self._noticed = False
@@ -44,6 +47,8 @@ class Changes(ABC):
 
 class SQLiteChanges(Changes):
     """`PRAGMA data_version` changes when another connection has committed; reading it touches no table."""
+
+    tells_all = True
 
     def __init__(self, event: threading.Event) -> None:
         super().__init__(event)
@@ -80,6 +85,8 @@ class SQLiteChanges(Changes):
 
 class PostgreSQLChanges(Changes):
     """LISTEN, on a connection and a thread of its own; triggers on the tables NOTIFY."""
+
+    tells_all = False  # a connection may be dead for minutes before anybody finds out
 
     def __init__(self, event: threading.Event) -> None:
         super().__init__(event)

@@ -262,6 +262,8 @@ class LoopExecutor(RunExecutor):
 
     def check(self) -> None:
         super().check()
+        if not (self.handed or self._blocked or self._loop.is_asked):
+            return  # nobody waits for it
         self._blocked = [loop for loop in self._blocked if loop.is_blocked]
         if self._loop.is_blocked:
             self._blocked.append(self._loop)

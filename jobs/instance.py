@@ -46,8 +46,9 @@ class Instance:
             "threads": executors[0].slots,
             "threads_stuck": sum(executor.stuck for executor in executors),
         }
-        who = {"hostname": self.hostname, "pid": os.getpid(), "version": self._version, "started_at": database_now}
-        SchedulerInstance.objects.update_or_create(id=self.id, defaults=news, create_defaults=who | news)
+        if not SchedulerInstance.objects.filter(pk=self.id).update(**news):
+            who = {"hostname": self.hostname, "pid": os.getpid(), "version": self._version, "started_at": database_now}
+            SchedulerInstance.objects.create(id=self.id, **who, **news)
 
     def stopping(self) -> None:
         """Claim nothing any more, and say so."""
@@ -60,6 +61,11 @@ class Instance:
     def release(self, now: datetime) -> int:
         """Give back what was claimed and never started, for another scheduler to start."""
         return release_queued([self.id], now)
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether the last `take_back` met runs that may be lost."""
+        return bool(self._suspects)
 
     def take_back(self, known: set[int], now: datetime) -> int:
         """Give back runs that the database says are ours and we know nothing of; returns how many.

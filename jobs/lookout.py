@@ -10,20 +10,24 @@ from jobs.changes import Changes
 from jobs.statements import Peek, Statements
 
 LOOK_SECONDS = 0.2
-"""The rows are asked so often even when nobody has told of a change."""
+"""The rows are asked so often even when nobody has told of a change,"""
+
+SURE_SECONDS = 1.0
+"""and so often where every change is told of."""
 
 DUE_ROWS_SECONDS = 1.0
 """However much a scheduler knows to be due, it asks so often what else is: that need not wait for the end of a burst."""
 
 
 class Lookout:
-    """Asks when something has changed, when what it was told has come due, and every 200 ms; `again` makes it ask at the next tick."""
+    """Asks when something has changed, when what it was told has come due, and every so often; `again` makes it ask at the next tick."""
 
     def __init__(self, statements: Statements, changes: Changes, agenda: Agenda, *, always: bool) -> None:
         self._statements = statements
         self._changes = changes
         self._agenda = agenda
         self._always = always
+        self._look_seconds = SURE_SECONDS if changes.tells_all else LOOK_SECONDS
         self.again = True
         self._next_look = self._next_due_rows = 0.0
         self._unknown: datetime | None = None
@@ -35,7 +39,7 @@ class Lookout:
         noticed = self._changes.noticed()
         if not (noticed or self.again or self._always or time.monotonic() >= self._next_look or is_due(self.next_moment, now)):
             return None
-        self.again, self._next_look = False, time.monotonic() + LOOK_SECONDS
+        self.again, self._next_look = False, time.monotonic() + self._look_seconds
         peek = self._statements.peek(instance)
         known = self._agenda.earliest
         self._unknown = None if known is not None and peek.next_run_time is not None and known <= peek.next_run_time else peek.next_run_time

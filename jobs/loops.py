@@ -48,6 +48,11 @@ class Loop:
         self._loop.call_soon_threadsafe(function, *arguments)
 
     @property
+    def is_asked(self) -> bool:
+        """Whether a question whether it still turns is out."""
+        return self._asked is not None
+
+    @property
     def is_blocked(self) -> bool:
         """Whether the loop has not come round for 5 s.  Ask often: the question is sent along."""
         moment = time.monotonic()

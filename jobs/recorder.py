@@ -30,11 +30,8 @@ PAUSE_PER_OUTCOME = 0.0002
 LONGEST_PAUSE = 0.02
 """Seconds: a commit has its price, whatever it holds: the more outcomes come, the longer the next one waits for company."""
 
-IDLE_SECONDS = 0.25
-"""How long the recorder sleeps when no outcome comes."""
-
 NEWS_EVERY = 0.5
-"""Seconds between two looks at the log and progress of runs that are going on."""
+"""Seconds between two looks at the log and progress of runs that are going on; the recorder sleeps as long when no outcome comes."""
 
 UNSTORABLE = (DataError, IntegrityError, ProgrammingError, ValueError, OverflowError)
 """What a database says of an outcome that it will never take, as opposed to an outage."""
@@ -76,7 +73,7 @@ class Recorder(threading.Thread):
     After each group it hands over runs that were waiting for the room which that group has made.
     """
 
-    def __init__(self, instance: str, now: Callable[[], datetime], executors: Callable[[], Sequence[RunExecutor]], after: Callable[[], None]) -> None:
+    def __init__(self, instance: str, now: Callable[[], datetime], executors: Callable[[], Sequence[RunExecutor]], after: Callable[[bool], None]) -> None:
         super().__init__(name="jobs-record", daemon=True)
         self._instance = instance
         self._now = now
@@ -135,7 +132,7 @@ class Recorder(threading.Thread):
     def _collect(self) -> None:
         if not self._pending:
             try:
-                first = self._outcomes.get(timeout=0.001 if self._any_promotable() else IDLE_SECONDS)
+                first = self._outcomes.get(timeout=0.001 if self._any_promotable() else NEWS_EVERY)
             except Empty:
                 return
             self._pending += [first] if first else []
@@ -156,7 +153,7 @@ class Recorder(threading.Thread):
         try:
             with self._statements.transaction():
                 kept = self._finish(self._pending)
-                self._request_retries([outcome for outcome in self._pending if outcome.finished.id in kept])
+                retries = self._request_retries([outcome for outcome in self._pending if outcome.finished.id in kept])
                 self._tell(news)
                 mine = self._start([run.id for _executor, runs in promoted for run in runs])
         except BaseException:
@@ -173,7 +170,7 @@ class Recorder(threading.Thread):
                 if run.id in mine:
                     executor.hand_over(run)
                 self.in_hand.discard(run.id)
-        self._after()
+        self._after(retries > 0)
 
     def _any_promotable(self) -> bool:
         return self.promoting and any(executor.waiting and executor.free() > 0 for executor in self._executors())
@@ -205,11 +202,11 @@ class Recorder(threading.Thread):
             return self._statements.finish_runs([bare], self._instance)
 
     @staticmethod
-    def _request_retries(outcomes: Sequence[Outcome]) -> None:
-        JobRun.objects.bulk_create(
-            [_retry(outcome.run, outcome.finished) for outcome in outcomes if outcome.finished.status in RETRIED and outcome.run.attempt <= outcome.run.max_retries],
-            ignore_conflicts=True,
-        )
+    def _request_retries(outcomes: Sequence[Outcome]) -> int:
+        """Queue the attempts that are left; returns how many."""
+        retries = [_retry(outcome.run, outcome.finished) for outcome in outcomes if outcome.finished.status in RETRIED and outcome.run.attempt <= outcome.run.max_retries]
+        JobRun.objects.bulk_create(retries, ignore_conflicts=True)
+        return len(retries)
 
     def _news(self) -> list[tuple[Run, tuple[int, str | None]]]:
         if time.monotonic() < self._next_news:

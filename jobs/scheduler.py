@@ -22,6 +22,7 @@ from jobs.capture import capture_logs
 from jobs.changes import changes_for_connection
 from jobs.clock import Clock, database_now, look_at_database
 from jobs.executors import RunExecutor, make_executors
+from jobs.heartbeat import Heartbeat
 from jobs.instance import Instance, settle_runs_of
 from jobs.lanes import Room
 from jobs.lookout import Lookout, is_due
@@ -44,10 +45,6 @@ LONGEST_BUSY_PAUSE = 0.02
 """A claim has its price, whatever it brings: the more come due, the longer the next one waits for company."""
 
 CLAIM_LIMIT = 2000
-HEARTBEAT_SECONDS = 2.0
-CALM_BEFORE_REAPING = 4.0
-"""Seconds without a failed tick before this process judges others: after an outage they need two heartbeats."""
-
 CLOCK_AHEAD_AT_MOST = timedelta(days=1)
 STEP_SECONDS = 1.0
 """How long a step of the end waits for a lock, of the 20 s that a write is patient at other times."""
@@ -70,9 +67,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self._stopped_at = 0.0
         self._event = threading.Event()
         self._last_tick = time.monotonic()
-        self._next_heartbeat = 0.0
         self._left: set[str] = set()
-        self._foreign: str | None = None
         self._worked = False
         self._pause = BUSY_PAUSE
         self._prepared = self._registered = self._learned = False
@@ -81,6 +76,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self._changes = changes_for_connection(self._event)
         self._lookout = Lookout(self._statements, self._changes, self._store.agenda, always=once)
         self.clock = Clock(datetime.now(UTC))
+        self._heartbeat = Heartbeat(self.instance, self.clock, self._statements)
         self.recorder = Recorder(self.instance.id, self.clock.now, lambda: list(self.lanes.values()), self._after_record)
         self.ticked, self.ended = threading.Event(), threading.Event()
 
@@ -115,8 +111,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
     def _prepare(self) -> None:
         """What has to be true before the first claim: the clock, our environment, our row.  Repeated when the database fails in the middle."""
         self._set_clock()
-        DatabaseEnvironment.objects.claim()
-        self._check_environment()
+        self._heartbeat.check_environment(DatabaseEnvironment.objects.claim().name)
         self.instance.appear(database_now())
         self._prepared = True
         log.info("scheduler_started", instance=self.instance.id, threads=self._threads, database=connection.vendor)
@@ -137,16 +132,6 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         JobRun.objects.request_at_start()
         restore_entries(self.clock.now())
         self._registered = True
-
-    def _check_environment(self) -> None:
-        foreign = DatabaseEnvironment.objects.mismatch()
-        if foreign is not None and self._foreign is None:
-            log.error(
-                "scheduler_tick_failed",
-                error=f"this database belongs to the environment {foreign!r}, this process to {settings.ENVIRONMENT!r}; nothing fires until "
-                "VS_ENVIRONMENT agrees or `manage.py jobs adopt` makes the database ours",
-            )
-        self._foreign = foreign
 
     def stop(self) -> None:
         """Claim nothing more; `start()` returns once running jobs have completed, or `drain_seconds` later.
@@ -203,13 +188,13 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         """Do what there is to do; returns the seconds until there may be more."""
         if not self._prepared:
             self._prepare()
-        if not self._registered and self._foreign is None:
+        if not self._registered and self._heartbeat.foreign is None:
             self._register()
         now = self.clock.now()
         self._check_lanes()
-        if time.monotonic() >= self._next_heartbeat:
+        if self._heartbeat.is_due:
             self._beat()
-        if self._foreign is not None:
+        if self._heartbeat.foreign is not None:
             return TICK_SECONDS
         if self.ticked.is_set() and not self._learned:
             self._store.learn()
@@ -273,20 +258,9 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         return min([longest, *((moment - now).total_seconds() for moment in moments)])
 
     def _beat(self) -> None:
-        self._statements.tune()
-        look = look_at_database()
-        if set_back := self.clock.follow(look):
-            log.warning("scheduler_clock_set_back", seconds=round(set_back.total_seconds(), 3))
-        measured = look.moment
-        self._check_environment()
-        self.instance.beat(measured, list(self.lanes.values()))
-        if lost := self.instance.take_back(self._known_runs(), self.clock.now()):
-            log.warning("job_runs_taken_back", instance=self.instance.id, runs=lost)
-        if self.outage.calm_seconds > CALM_BEFORE_REAPING:
-            self.instance.reap(measured, self.clock.now())
+        self._lookout.again |= self._heartbeat.beat(list(self.lanes.values()), self._known_runs, self.outage.calm_seconds)
         if not self._statements.keeps_connection:
             close_old_connections()
-        self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
 
     def _known_runs(self) -> set[int]:
         known = set(self.recorder.in_hand)
@@ -295,9 +269,11 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             known.update(run.id for run in list(executor.waiting))
         return known
 
-    def _after_record(self) -> None:
-        """Room was made: slots that were left due for want of it can be claimed."""
-        if self._left:
+    def _after_record(self, retries: bool) -> None:  # noqa: FBT001 -- called by the recorder alone
+        """Room was made: slots that were left due for want of it can be claimed.  Of retries, which came by our own connection, nobody else tells."""
+        if retries:
+            self._lookout.again = True
+        if self._left or retries:
             self._event.set()
 
     # -- the end ------------------------------------------------------------------------------------
@@ -311,8 +287,8 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             self._check_lanes()
             self._event.wait(0.02)
             self._event.clear()
-            if time.monotonic() >= self._next_heartbeat:
-                self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS  # also when it fails
+            if self._heartbeat.is_due:
+                self._heartbeat.put_off()  # also when it fails
                 self._quietly(self._beat)
         left = self.running_runs
         unwritten = self.recorder.close(timeout=max(1.0, deadline - time.monotonic()))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from django.db import connection
 
-from jobs.statements.base import Entry, FinishedRun, Guess, NewRun, Peek, Statements
+from jobs.statements.base import Duties, Entry, FinishedRun, Guess, NewRun, Peek, Statements
 from jobs.statements.postgresql import PostgreSQLStatements
 from jobs.statements.sqlite import SQLiteStatements
 
-__all__ = ["Entry", "FinishedRun", "Guess", "NewRun", "Peek", "Statements", "for_connection"]
+__all__ = ["Duties", "Entry", "FinishedRun", "Guess", "NewRun", "Peek", "Statements", "for_connection"]
 
 
 def for_connection() -> Statements:

@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from django.db import connection, transaction
 
+from jobs.models.instance import ALIVE_FOR
+
 NOTHING_SAID = ("", None, "", "", "", None)
 
 DIGEST = slice(11, 27)
@@ -92,6 +94,18 @@ class Peek:
     cancelled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What an instance has to see to at its heartbeat, from one query."""
+
+    environment: str | None
+    """The one that the database belongs to."""
+    silent: bool
+    """Whether there are instances that have fallen silent, or runs of some that left no row."""
+    active: bool
+    """Whether the database knows of runs of this instance that have not ended."""
+
+
 class Statements(ABC):
     """The bulk statements; `for_connection()` gives the right ones."""
 
@@ -108,6 +122,14 @@ class Statements(ABC):
                (SELECT MIN(next_run_time) FROM django_apscheduler_djangojob),
                (SELECT MIN(not_before) FROM jobs_jobrun WHERE status = 'queued' AND instance = ''),
                EXISTS (SELECT 1 FROM jobs_jobrun WHERE cancel_requested_at IS NOT NULL AND status IN ('queued', 'running') AND instance = %s)
+    """
+
+    DUTIES = """
+        SELECT (SELECT name FROM jobs_databaseenvironment WHERE id = 1),
+               EXISTS (SELECT 1 FROM jobs_schedulerinstance WHERE NOT (heartbeat_at BETWEEN %s AND %s)),
+               EXISTS (SELECT 1 FROM jobs_jobrun WHERE status IN ('queued', 'running') AND instance <> ''
+                       AND instance NOT IN (SELECT id FROM jobs_schedulerinstance)),
+               EXISTS (SELECT 1 FROM jobs_jobrun WHERE status IN ('queued', 'running') AND instance = %s)
     """
 
     @contextmanager
@@ -145,6 +167,13 @@ class Statements(ABC):
             cursor.execute(self.PEEK, [instance])
             unapplied, next_run_time, next_request, cancelled = cursor.fetchone()
         return Peek(unapplied is not None, self.read_time(next_run_time), self.read_time(next_request), bool(cancelled))
+
+    def duties(self, instance: str, database_now: datetime) -> Duties:
+        """What an instance that has just written its heartbeat has to see to."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.DUTIES, [self.write_time(database_now - ALIVE_FOR), self.write_time(database_now + ALIVE_FOR), instance])
+            environment, silent, ownerless, active = cursor.fetchone()
+        return Duties(environment, bool(silent or ownerless), bool(active))
 
     def lock_due(self, now: datetime, longest: int, latest: int, leave: Sequence[str]) -> tuple[list[Entry], list[Entry]]:
         """Lock and return due scheduled jobs: `longest` that have been due for the longest time and, if there are more, `latest` that have come due last."""

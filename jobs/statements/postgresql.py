@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 
 from jobs.models import Status
-from jobs.statements.base import DIGEST, FinishedRun, Guess, NewRun, Statements, read_shown
+from jobs.statements.base import DIGEST, FinishedRun, Guess, NewRun, Peek, Statements, read_shown
 
 
 def array(values: Sequence[Any]) -> str:
@@ -24,6 +24,10 @@ def _element(value: Any) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if value not in PLAIN else PLAIN[value]
     return str(value) if not isinstance(value, datetime) else f'"{value.isoformat()}"'
+
+
+def _time(shown: bytes | None) -> datetime | None:
+    return None if shown is None else datetime.fromisoformat(shown.decode())
 
 
 QUIET_COLUMNS = ("id", "status", "started_at", "finished_at", "duration_seconds")
@@ -73,6 +77,8 @@ class PostgreSQLStatements(Statements):
     FORESEE = "SET LOCAL enable_nestloop = off"
     START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = ANY(%s::bigint[]) AND instance = %s AND status || '' = 'queued' RETURNING id"
 
+    PEEK_RAW = Statements.PEEK.replace("%s", "$1").encode()
+
     def lent(self) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -85,6 +91,18 @@ class PostgreSQLStatements(Statements):
     def wait_at_most(self, seconds: float) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{seconds * 1000:.0f}ms"])
+
+    def peek(self, instance: str) -> Peek:
+        """Not by way of Django's and psycopg's cursors: a scheduler with nothing else to do asks five times a second, and they take three times as long."""
+        import psycopg  # on SQLite nobody needs it, and it takes a tenth of a scheduler's start
+
+        with connection.wrap_database_errors:
+            connection.ensure_connection()
+            result = connection.connection.pgconn.exec_params(self.PEEK_RAW, [instance.encode()])
+            if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
+                raise psycopg.errors.error_from_result(result)
+        unapplied, next_run_time, next_request, cancelled = [result.get_value(0, column) for column in range(4)]
+        return Peek(unapplied is not None, _time(next_run_time), _time(next_request), cancelled == b"t")
 
     def claim(self, guesses: Sequence[Guess], now: datetime, instance: str) -> dict[str, int]:
         """One statement, which is a transaction by itself: jobs_claim() in migration 0005."""

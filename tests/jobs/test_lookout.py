@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from jobs.agenda import Agenda
-from jobs.lookout import DUE_ROWS_SECONDS, LOOK_SECONDS, Lookout
+from jobs.lookout import DUE_ROWS_SECONDS, LOOK_SECONDS, SURE_SECONDS, Lookout
 from jobs.statements import Peek
 from tests.jobs.engine import START, seconds
 
@@ -19,6 +19,7 @@ from tests.jobs.engine import START, seconds
 class World:
     """Rows that say `peek`, a change that `noticed` tells of, and a monotonic clock."""
 
+    tells_all: bool = False
     peek_: Peek = field(default_factory=lambda: Peek(unapplied=False, next_run_time=None, next_request=None, cancelled=False))
     changed: bool = False
     monotonic_: float = 100.0
@@ -60,6 +61,18 @@ def test_the_rows_are_asked_every_so_often_and_when_something_has_changed(world:
     world.monotonic_ += LOOK_SECONDS
     assert watch.look(START, "one") is not None
     assert watch.look(START, "one") is None
+
+
+def test_where_every_change_is_told_of_the_rows_are_asked_once_a_second(world: World) -> None:
+    world.tells_all = True
+    watch = lookout(world)
+    assert watch.look(START, "one") is not None
+    world.monotonic_ += SURE_SECONDS - 0.01
+    assert watch.look(START, "one") is None
+    world.monotonic_ += 0.01
+    assert watch.look(START, "one") is not None
+    world.changed = True
+    assert watch.look(START, "one") is not None
 
 
 def test_a_scheduler_that_runs_once_asks_every_time(world: World) -> None:

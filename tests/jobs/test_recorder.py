@@ -30,7 +30,7 @@ def executors() -> list[RunExecutor]:
 
 @pytest.fixture
 def recorder(executors: list[RunExecutor]) -> Iterator[Recorder]:
-    recorder = Recorder("one", lambda: NOW, lambda: executors, lambda: None)
+    recorder = Recorder("one", lambda: NOW, lambda: executors, lambda retries: None)
     yield recorder
     if recorder.is_alive():
         recorder.close(10)

@@ -33,13 +33,13 @@ def lane(handed: int, waiting: int) -> RunExecutor:
 def test_a_lane_that_holds_more_than_it_has_room_for_is_handed_nothing() -> None:
     executor = lane(handed=5, waiting=3)
     assert executor.free() < 0
-    recorder = Recorder("one", now, lambda: [executor], lambda: None)
+    recorder = Recorder("one", now, lambda: [executor], lambda retries: None)
     assert recorder._take_waiting(executor) == []
     assert len(executor.waiting) == 3
 
 
 def test_a_lane_with_room_is_handed_what_waited_longest() -> None:
     executor = lane(handed=1, waiting=3)
-    recorder = Recorder("one", now, lambda: [executor], lambda: None)
+    recorder = Recorder("one", now, lambda: [executor], lambda retries: None)
     assert [run.id for run in recorder._take_waiting(executor)] == [100]
     assert recorder.in_hand == {100}
