@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
 
 from jobs.models import Status
 from jobs.statements.base import FinishedRun, Guess, NewRun, Statements, read_shown
+from jobs.statements.checkpoints import PAGES, Checkpoints
 
 ROWS_AT_ONCE = 256
 """Rows in one statement, which may have 32,766 values."""
@@ -21,8 +22,8 @@ ROWS_AT_ONCE = 256
 FEW_ROWS = 12
 """Up to so many rows have a text for each number of them."""
 
-TUNING = ("PRAGMA cache_size = -32000", "PRAGMA wal_autocheckpoint = 4000")
-"""32 MB of pages in memory, of which runs of many jobs touch one each; and 16 MB of log before these are put in their place, not 4."""
+TUNING = ("PRAGMA cache_size = -32000", f"PRAGMA wal_autocheckpoint = {4 * PAGES}")
+"""32 MB of pages in memory, of which runs of many jobs touch one each; and who commits need not care for the log as long as somebody else does."""
 
 
 @cache
@@ -39,6 +40,8 @@ class SQLiteStatements(Statements):
     in_ids = "IN (SELECT value FROM json_each(%s))"
     _turn = threading.RLock()
     """Whose turn it is to use the connection that tick and recorder share."""
+    _checkpoints: ClassVar[Checkpoints | None] = None
+    """Of the process that lends its connection."""
 
     INSERT = """
         INSERT INTO jobs_jobrun (id, job_id, scheduled_for, slots, status, reason, instance, cause, attempt, queued_at, not_before,
@@ -70,8 +73,10 @@ class SQLiteStatements(Statements):
         ours = connections[DEFAULT_DB_ALIAS]
         ours.inc_thread_sharing()
         try:
-            yield lambda: connections.__setitem__(DEFAULT_DB_ALIAS, ours)
+            with Checkpoints(self.alone) as SQLiteStatements._checkpoints:
+                yield lambda: connections.__setitem__(DEFAULT_DB_ALIAS, ours)
         finally:
+            SQLiteStatements._checkpoints = None
             ours.dec_thread_sharing()
 
     @contextmanager
@@ -112,6 +117,8 @@ class SQLiteStatements(Statements):
                 values = chain.from_iterable(rows[first : first + size])
                 cursor.execute(_text(statement, size, len(rows[0]), mark), [*before, *values, *after])
                 written += cursor.rowcount
+                if self._checkpoints is not None:
+                    self._checkpoints.count(cursor.rowcount)
                 first += size
         return written
 
