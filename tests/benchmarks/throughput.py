@@ -6,8 +6,8 @@ import time
 
 from tests.benchmarks.finding import Finding, at_least, at_most, milliseconds, percentile, plain
 from tests.benchmarks.rivals import Achieved, run_peer
-from tests.benchmarks.rows import make_jobs
-from tests.benchmarks.stage import Stage, watch
+from tests.benchmarks.rows import make_jobs, remove_jobs
+from tests.benchmarks.stage import Stage, Window, watch
 
 PEERS = {
     "memory": "APScheduler, MemoryJobStore (records nothing)",
@@ -23,22 +23,33 @@ TIMES_STOCK = {"sqlite": 13, "postgresql": 30}
 def measure(stage: Stage) -> list[Finding]:
     peers = {name: run_peer(stage, name, stage.seconds(10)) for name in PEERS} if stage.peers else {}
     jobs = stage.count(10_000, 500)
-    make_jobs(jobs, 1, applied=False)
-    with stage.scheduler() as scheduler:
-        time.sleep(stage.seconds(5, 1))
-        window = watch([scheduler], stage.seconds(60))
-    ours = Achieved("vsadmin", jobs, window.recorded, window.seconds, window.cpu_seconds)
+    window = _work(stage, jobs, stage.seconds(60))
+    ours = _achieved(jobs, window)
     lateness, early, late = window.lateness(), window.lateness(0, 0.25), window.lateness(0.75, 1)
     growth = percentile(late, 0.5) - percentile(early, 0.5)
+    remove_jobs()
+    most = _achieved(2 * jobs, _work(stage, 2 * jobs, stage.seconds(15)))
     findings = [
         at_least(f"recorded runs a second, {jobs:,} jobs of 1 s", ours.rate, jobs * 0.99, "/s", f"{window.seconds:.0f} s, {ours.runs:,} runs"),
         at_most("their lateness, p99", percentile(lateness, 0.99) * 1000, 200, " ms", milliseconds(lateness)),
         at_most("their lateness, growth of the median over the run", growth * 1000, 20, " ms"),
+        plain(f"recorded runs a second, {2 * jobs:,} jobs of 1 s: more than it can do", most.rate, "/s", f"{most.cpu_per_run:.0f} µs a run"),
     ]
-    return findings + _beside(stage, ours, peers)
+    return findings + _beside(stage, ours, most, peers)
 
 
-def _beside(stage: Stage, ours: Achieved, peers: dict[str, Achieved | None]) -> list[Finding]:
+def _work(stage: Stage, jobs: int, seconds: float) -> Window:
+    make_jobs(jobs, 1, applied=False)
+    with stage.scheduler() as scheduler:
+        time.sleep(stage.seconds(5, 1))
+        return watch([scheduler], seconds)
+
+
+def _achieved(jobs: int, window: Window) -> Achieved:
+    return Achieved("vsadmin", jobs, window.recorded, window.seconds, window.cpu_seconds)
+
+
+def _beside(stage: Stage, ours: Achieved, most: Achieved, peers: dict[str, Achieved | None]) -> list[Finding]:
     findings = []
     memory = peers.get("memory")
     stock = max((peer for name, peer in peers.items() if name.startswith("django") and peer), key=lambda peer: peer.rate, default=None)
@@ -48,8 +59,9 @@ def _beside(stage: Stage, ours: Achieved, peers: dict[str, Achieved | None]) -> 
     else:
         findings.append(plain("CPU per recorded run", ours.cpu_per_run, " µs"))
     if stock:
-        note = f"{ours.rate:,.0f}/s against {stock.rate:,.0f}/s with {stock.jobs:,} jobs, which is its best"
-        findings.append(at_least("throughput, times stock DjangoJobStore's", ours.rate / max(stock.rate, 1e-9), TIMES_STOCK[stage.vendor], " ×", note))
+        best = max(ours, most, key=lambda achieved: achieved.rate)
+        note = f"{best.rate:,.0f}/s with {best.jobs:,} jobs against {stock.rate:,.0f}/s with {stock.jobs:,}, the best of each"
+        findings.append(at_least("throughput, times stock DjangoJobStore's", best.rate / max(stock.rate, 1e-9), TIMES_STOCK[stage.vendor], " ×", note))
     for name, title in PEERS.items():
         if peer := peers.get(name):
             findings.append(plain(f"peer: {title}", peer.rate, "/s", f"{peer.cpu_per_run:,.0f} µs a run, {peer.jobs:,} jobs of 1 s"))
