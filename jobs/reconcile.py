@@ -11,9 +11,10 @@ from django.db.models import Exists, F, Max, OuterRef
 from django_apscheduler.models import DjangoJob
 
 from jobs.models import Cause, JobDefinition, JobRun, Status
+from jobs.plan import Plan
 from jobs.policy import Answer, decide
 from jobs.statements import NewRun, for_connection
-from jobs.store import JobStore, Plan, insert_answers
+from jobs.store import JobStore, insert_answers
 from jobs.triggers import UNSCHEDULABLE
 
 log = structlog.get_logger()

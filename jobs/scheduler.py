@@ -20,6 +20,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from jobs.capture import capture_logs
 from jobs.changes import changes_for_connection
+from jobs.claim import Claim
 from jobs.clock import Clock, database_now, look_at_database
 from jobs.executors import RunExecutor, make_executors
 from jobs.heartbeat import Heartbeat
@@ -31,8 +32,9 @@ from jobs.outage import Outage
 from jobs.reconcile import reconcile, restore_entries
 from jobs.recorder import Recorder
 from jobs.registry import find_current_run
+from jobs.requested import claim_requested
 from jobs.statements import Peek, for_connection
-from jobs.store import Claim, JobStore
+from jobs.store import JobStore
 
 log = structlog.get_logger()
 
@@ -234,7 +236,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         return total.answered > 0
 
     def _claim_requested(self, now: datetime) -> bool:
-        return self._dispatch(self._store.claim_requested(now, self.instance.id, self._rooms(now), CLAIM_LIMIT)).answered > 0
+        return self._dispatch(claim_requested(self._statements, now, self.instance.id, self._rooms(now), CLAIM_LIMIT)).answered > 0
 
     def _rooms(self, now: datetime) -> dict[str, Room]:
         return {lane: executor.room(now, left_over=lane in self._left) for lane, executor in self.lanes.items()}

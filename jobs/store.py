@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
-import orjson
 import structlog
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLookupError
-from django.db.models import Count, F, Q, QuerySet
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob
 
 from jobs.agenda import LATEST_SHARE, Agenda
-from jobs.lanes import Room, lane_of
-from jobs.models import Cause, JobDefinition, JobRun, Status
-from jobs.policy import Answer, Policy, decide
-from jobs.runner import Call, Run
+from jobs.claim import Claim
+from jobs.lanes import Room
+from jobs.models import JobDefinition, JobRun, Status
+from jobs.plan import Plan
+from jobs.policy import Answer, decide
+from jobs.runner import Run
 from jobs.statements import Entry, Guess, NewRun, Statements, for_connection
-from jobs.triggers import UNSCHEDULABLE, OnceTrigger, Schedule, SlotTrigger
+from jobs.triggers import UNSCHEDULABLE, OnceTrigger, SlotTrigger
 
 log = structlog.get_logger()
 
@@ -35,66 +33,7 @@ LEARNED = 20_000
 UNCLAIMED = ""
 """The lane of jobs that this process has not claimed yet: it knows when, but not what."""
 
-ASKED_FOR = (Cause.MANUAL, Cause.START)
 BORN_FINAL = {Status.MISSED.value: "job_run_missed", Status.SKIPPED.value: "job_run_skipped"}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A definition as it was applied: what a claim and a run need to know of it."""
-
-    revision: int
-    schedule: Schedule
-    policy: Policy
-    call: Call
-    scheduled_from: datetime
-    lane: str
-
-    @classmethod
-    def of(cls, definition: JobDefinition) -> Plan:
-        return cls(
-            revision=definition.revision,
-            schedule=Schedule.of(definition),
-            policy=Policy(definition.coalesce, definition.max_instances, definition.misfire_grace_seconds),
-            call=Call.of(definition),
-            scheduled_from=definition.scheduled_from,
-            lane=lane_of(definition),
-        )
-
-    @property
-    def state(self) -> bytes:
-        """What the store keeps: JSON, and no callable.  It begins with a digest of the rest, which stands for it in a claim."""
-        values = {"version": 1, "revision": self.revision, "schedule": self.schedule.to_json(), "policy": asdict(self.policy)}
-        digest = blake2b(orjson.dumps(values), digest_size=8).hexdigest()
-        return orjson.dumps({"digest": digest, **values})
-
-    def applied_as(self, state: bytes) -> Plan:
-        """This plan with the schedule and policy that the store holds, which an edit may have left behind for a moment."""
-        values = orjson.loads(state)
-        return replace(self, revision=values["revision"], schedule=Schedule.from_json(values["schedule"]), policy=Policy(**values["policy"]))
-
-
-@dataclass(slots=True)
-class Claim:
-    """What one claim brought: runs to start, runs to keep until there is room, and the lanes that had too little of it."""
-
-    start: list[Run] = field(default_factory=list)
-    keep: list[Run] = field(default_factory=list)
-    left: set[str] = field(default_factory=set)
-    answered: int = 0
-    more: bool = False
-    """Whether the rows may hold more that is due, of jobs that this process does not know."""
-    doubtful: bool = False
-    """Whether something that seemed to be due was not answered, so that the rows have to be asked."""
-
-    def add(self, other: Claim) -> None:
-        """Take in what another claim of the same moment brought."""
-        self.start += other.start
-        self.keep += other.keep
-        self.left |= other.left
-        self.answered += other.answered
-        self.more |= other.more
-        self.doubtful |= other.doubtful
 
 
 class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has no types
@@ -322,66 +261,6 @@ class JobStore(DjangoJobStore):  # type: ignore[misc]  # django-apscheduler has 
             plan = plans[row.job_id]
             run = Run.of(plan.call, run_id, row.slot, lane=plan.lane, claimed_at=now)
             (claim.start if row.status == Status.RUNNING else claim.keep).append(run)
-
-    def claim_requested(self, now: datetime, instance: str, rooms: dict[str, Room], limit: int) -> Claim:
-        """Claim requested runs, and retries whose time has come.
-
-        A run asked for by hand that meets a full house is skipped; a retry or a slot that is being caught up waits.
-        """
-        claim = Claim()
-        with self._statements.transaction():
-            runs = list(self._requested(now)[:limit])
-            definitions = self._lock({run.job_id for run in runs})
-            occupied = self._statements.occupied(list(definitions)) if definitions else {}
-            for run in JobRun.objects.unclaimed().select_for_update(skip_locked=True).filter(pk__in=[run.pk for run in runs], job__in=definitions).order_by("id"):
-                self._take(run, definitions[run.job_id], now, instance, rooms, occupied, claim)
-        return claim
-
-    @staticmethod
-    def _requested(now: datetime) -> QuerySet[JobRun]:
-        going = JobRun.objects.occupying().order_by().values("job").annotate(going=Count("id"))
-        full_houses = list(going.filter(going__gte=F("job__max_instances")).values_list("job", flat=True))
-        due = JobRun.objects.unclaimed().filter(not_before__lte=now)
-        return due.exclude(~Q(cause__in=ASKED_FOR), job__in=full_houses).order_by("not_before", "id").only("job")
-
-    @staticmethod
-    def _lock(job_ids: set[str]) -> dict[str, JobDefinition]:
-        """Lock the definitions and their store entries, so that nobody else counts or claims runs of these jobs meanwhile."""
-        rows = JobDefinition.objects.select_for_update(skip_locked=True, no_key=True).filter(pk__in=job_ids)
-        definitions = {row.pk: row for row in rows}
-        entries = DjangoJob.objects.filter(pk__in=definitions)
-        locked = set(entries.select_for_update(skip_locked=True).values_list("id", flat=True))
-        for job_id in set(entries.values_list("id", flat=True)) - locked:
-            del definitions[job_id]
-        return definitions
-
-    def _take(
-        self,
-        run: JobRun,
-        definition: JobDefinition,
-        now: datetime,
-        instance: str,
-        rooms: dict[str, Room],
-        occupied: dict[str, tuple[int, int]],
-        claim: Claim,
-    ) -> None:
-        count, oldest = occupied.get(definition.pk, (0, run.pk))
-        lane = lane_of(definition)
-        room = rooms[lane]
-        if definition.archived_at is not None:
-            run.skip(now, "the job was archived")
-        elif count >= definition.max_instances:
-            if run.cause in ASKED_FOR:
-                run.skip(now, f"run {oldest} was still going")
-            return
-        elif room.now <= 0:
-            claim.left.add(lane)
-            return
-        elif run.start(now, instance):
-            room.now -= 1
-            occupied[definition.pk] = (count + 1, oldest)
-            claim.start.append(Run.of(definition, run.pk, run.scheduled_for, lane=lane, attempt=run.attempt, cause=run.cause, kwargs=run.kwargs, claimed_at=now))
-        claim.answered += 1
 
 
 def insert_answers(rows: Sequence[NewRun], now: datetime) -> list[int | None]:

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django_apscheduler.models import DjangoJob
 
 from jobs.models import JobDefinition, JobRun
-from jobs.store import Plan
+from jobs.plan import Plan
 
 BATCH = 5000
 

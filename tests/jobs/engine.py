@@ -11,12 +11,14 @@ from unittest.mock import patch
 
 import time_machine
 
+from jobs.claim import Claim
 from jobs.lanes import LOOP, PROCESSES, THREADS, Room
 from jobs.models import Author, JobDefinition, JobRun, Status
 from jobs.reconcile import reconcile
+from jobs.requested import claim_requested
 from jobs.runner import Run
 from jobs.statements import FinishedRun, for_connection
-from jobs.store import Claim, JobStore
+from jobs.store import JobStore
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 STAFF = Author(name="ada", source="admin")
@@ -63,7 +65,7 @@ class Hand:
         return claim
 
     def claim_requested(self, now: datetime, limit: int = 1000, **room: Any) -> Claim:
-        return self.store.claim_requested(now, self.instance, rooms(now, **room), limit)
+        return claim_requested(for_connection(), now, self.instance, rooms(now, **room), limit)
 
     def tick(self, now: datetime) -> list[Run]:
         """Reconcile and claim; the runs that start."""

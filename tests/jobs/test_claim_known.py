@@ -12,9 +12,9 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django_apscheduler.models import DjangoJob
 
+from jobs.claim import Claim
 from jobs.lanes import THREADS
 from jobs.models import JobDefinition, JobRun
-from jobs.store import Claim
 from tests.jobs.engine import STAFF, START, Hand, answers, define, rooms, seconds
 from tests.jobs.test_store import at_the_same_time, while_held
 
@@ -204,7 +204,7 @@ def test_a_run_that_is_started_while_its_job_is_locked_is_counted() -> None:
     hand = applied("a")
     JobRun.objects.request(JobDefinition.objects.get(pk="a"), "ada")
     now = JobRun.objects.get().queued_at
-    claims = at_the_same_time(*[lambda: hand.store.claim_requested(now, "one", rooms(now), 10), lambda: known(hand, START + seconds(60))])
+    claims = at_the_same_time(*[lambda: hand.claim_requested(now), lambda: known(hand, START + seconds(60))])
     hand.claim(START + seconds(60))
     assert sum(len(claim.start) for claim in claims) == 1
     assert JobRun.objects.filter(status="running").count() == 1

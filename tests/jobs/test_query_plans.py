@@ -17,8 +17,10 @@ from django_apscheduler.models import DjangoJob
 from jobs.instance import Instance
 from jobs.listing import last_runs, page_of_runs
 from jobs.models import JobDefinition, JobRun, Status
+from jobs.plan import Plan
+from jobs.requested import requested
 from jobs.statements import Statements, for_connection
-from jobs.store import JobStore, Plan
+from jobs.store import JobStore
 from tests.jobs.engine import outcome, rooms
 
 JOBS, RUNS = 20_000, 20_000
@@ -138,7 +140,7 @@ def test_definitions_to_apply_are_found_among_those_that_are_applied() -> None:
 
 @pytest.mark.usefixtures("many_rows")
 def test_requested_runs_are_found_by_their_time() -> None:
-    plan = plans_of(rows_of(JobStore._requested(NOW)[:100]))
+    plan = plans_of(rows_of(requested(NOW)[:100]))
     assert scans(plan) == []
     assert "jobs_run_unclaimed" in plan
 

