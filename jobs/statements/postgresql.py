@@ -105,7 +105,7 @@ class PostgreSQLStatements(Statements):
         return Peek(unapplied is not None, _time(next_run_time), _time(next_request), cancelled == b"t")
 
     def claim(self, guesses: Sequence[Guess], now: datetime, instance: str) -> dict[str, int]:
-        """One statement, which is a transaction by itself: jobs_claim() in migration 0005."""
+        """One statement, which is a transaction by itself: jobs_claim() in migration 0006."""
         late = any(guess.slots > 1 for guess in guesses)
         columns = [
             array([guess.job_id for guess in guesses]),

@@ -97,6 +97,16 @@ def test_a_guess_that_the_rows_contradict_is_not_answered_and_nothing_else_is_lo
     assert answers("b") == [(START + seconds(60), "running", 1)]
 
 
+@pytest.mark.parametrize("other", ["0", "b"])
+def test_a_claim_that_meets_an_answer_starts_nothing_that_it_has_not_stored(other: str) -> None:
+    """PostgreSQL keeps what a function has returned before it failed, though what it did is undone."""
+    hand = applied("a", other)
+    _answer()
+    claim = hand.claim(START + seconds(60))
+    assert [run.job_id for run in claim.start] == [other]
+    assert [run.id for run in claim.start] == list(JobRun.objects.filter(status="running").values_list("pk", flat=True))
+
+
 def test_a_job_whose_run_goes_on_is_skipped_by_the_rows() -> None:
     hand = applied("a")
     (run,) = known(hand, START + seconds(60)).start
