@@ -21,6 +21,9 @@ from tests.api.builders import make_job, make_run, schedule
 from tests.api.conftest import ADMIN_KEY, MONITOR_KEY, Caller, problem
 from tests.waiting import wait_until
 
+NEIGHBOURS_SECONDS = 30
+"""PostgreSQL counts for good only what no transaction of its whole cluster can still change, and the tests beside these keep theirs open for seconds."""
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -146,8 +149,7 @@ def test_a_run_that_ends_after_later_ones_were_counted_is_counted_once(rolls_up_
         assert total() == 19
         return list(LateRun.objects.values_list("run", flat=True)) == [late.pk]
 
-    # PostgreSQL counts for good only what no transaction of its whole cluster can still change.
-    wait_until(is_stepped_over, message="the run that is going on was never stepped over")
+    wait_until(is_stepped_over, NEIGHBOURS_SECONDS, "the run that is going on was never stepped over")
     JobRun.objects.filter(pk=late.pk).update(status="failed", finished_at=now())
     for _scrape in range(3):
         assert total("failed") == 1
@@ -157,7 +159,7 @@ def test_a_run_that_ends_after_later_ones_were_counted_is_counted_once(rolls_up_
         assert (total("failed"), total()) == (1, 19)
         return not LateRun.objects.exists()
 
-    wait_until(is_counted, message="the late run was never counted for good")
+    wait_until(is_counted, NEIGHBOURS_SECONDS, "the late run was never counted for good")
 
 
 def test_a_late_run_that_is_pruned_is_counted_once(rolls_up_early: None) -> None:
@@ -217,7 +219,7 @@ def test_a_smaller_id_that_commits_later_is_counted(rolls_up_early: None) -> Non
         assert total() == 2
         return RunTally.objects.current().counted_to == JobRun.objects.latest("pk").pk
 
-    wait_until(is_counted, message="the slow run was never counted for good")
+    wait_until(is_counted, NEIGHBOURS_SECONDS, "the slow run was never counted for good")
 
 
 def test_metrics_need_a_key() -> None:
