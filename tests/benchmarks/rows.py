@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.db.models import Model, QuerySet
-from django_apscheduler.models import DjangoJob
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from jobs.models import JobDefinition, JobRun
 from jobs.plan import Plan
@@ -52,8 +52,8 @@ def make_jobs(count: int, interval: int, function: str = "bench_nothing", *, app
 
 
 def remove_jobs() -> None:
-    """Empty the tables that grow with jobs; the long way would write a record of history for each."""
-    tables: tuple[type[Model], ...] = (JobRun, DjangoJob, JobDefinition.history.model, JobDefinition)
+    """Empty the tables that grow with jobs, those of the stock store as well; the long way would write a record of history for each."""
+    tables: tuple[type[Model], ...] = (JobRun, DjangoJobExecution, DjangoJob, JobDefinition.history.model, JobDefinition)
     for table in tables:
         QuerySet(table)._raw_delete(connection.alias)
 

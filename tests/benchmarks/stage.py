@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import psutil
 from django.db import connection
@@ -29,8 +30,9 @@ def _processor_clock(pid: int) -> int:
 class Watched:
     """A process and what it has used; its children count as well."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process
+        self.log = log
         self._psutil = psutil.Process(process.pid)
 
     @property
@@ -74,11 +76,11 @@ class Stage:
         return str(connection.vendor)
 
     @contextmanager
-    def started(self, *command: str, ready: float = 0.0) -> Iterator[Watched]:
+    def started(self, *command: str) -> Iterator[Watched]:
         """A process for as long as the block lasts, with its output in a file."""
-        with (self.folder / "output.log").open("wb") as log:
+        with NamedTemporaryFile(dir=self.folder, prefix="output-", suffix=".log") as log:
             process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY, env=environment(self.url), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            watched = Watched(process)
+            watched = Watched(process, Path(log.name))
             try:
                 yield watched
             finally:
