@@ -10,10 +10,10 @@ from jobs.changes import Changes
 from jobs.statements import Peek, Statements
 
 LOOK_SECONDS = 0.2
-"""The rows are asked so often even when nobody has told of a change,"""
+"""The rows are asked so often even when nobody has told of a change."""
 
 SURE_SECONDS = 1.0
-"""and so often where every change is told of."""
+"""The same where every change is told of: only what this process has written itself may have to be found."""
 
 DUE_ROWS_SECONDS = 1.0
 """However much a scheduler knows to be due, it asks so often what else is: that need not wait for the end of a burst."""

@@ -23,10 +23,6 @@ class DatabaseEnvironmentQuerySet(models.QuerySet["DatabaseEnvironment"]):
         """The database's environment when it isn't ours."""
         return self.filter(pk=1).exclude(name=settings.ENVIRONMENT)
 
-    def mismatch(self) -> str | None:
-        """The environment that the database belongs to when it isn't ours, else None."""
-        return self.foreign().values_list("name", flat=True).first()
-
 
 class DatabaseEnvironment(models.Model):
     """One row: the `VS_ENVIRONMENT` of the first scheduler that used this database, or of the last that adopted it."""

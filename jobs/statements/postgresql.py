@@ -26,7 +26,8 @@ def _element(value: Any) -> str:
     return str(value) if not isinstance(value, datetime) else f'"{value.isoformat()}"'
 
 
-def _time(shown: bytes | None) -> datetime | None:
+def _read_timestamp(shown: bytes | None) -> datetime | None:
+    """A timestamptz as PostgreSQL shows it, with its offset."""
     return None if shown is None else datetime.fromisoformat(shown.decode())
 
 
@@ -102,7 +103,7 @@ class PostgreSQLStatements(Statements):
             if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
                 raise psycopg.errors.error_from_result(result)
         unapplied, next_run_time, next_request, cancelled = [result.get_value(0, column) for column in range(4)]
-        return Peek(unapplied is not None, _time(next_run_time), _time(next_request), cancelled == b"t")
+        return Peek(unapplied is not None, _read_timestamp(next_run_time), _read_timestamp(next_request), cancelled == b"t")
 
     def claim(self, guesses: Sequence[Guess], now: datetime, instance: str) -> dict[str, int]:
         """One statement, which is a transaction by itself: jobs_claim() in migration 0006."""

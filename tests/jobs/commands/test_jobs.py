@@ -157,6 +157,6 @@ def test_the_audit_exits_with_one_and_names_the_slot_when_a_row_is_missing(capsy
 
 def test_adopt_makes_a_copied_database_ours() -> None:
     DatabaseEnvironment.objects.create(name="production")
-    assert DatabaseEnvironment.objects.mismatch() == "production"
+    assert DatabaseEnvironment.objects.foreign().get().name == "production"
     jobs("adopt")
-    assert DatabaseEnvironment.objects.mismatch() is None
+    assert DatabaseEnvironment.objects.foreign().first() is None
