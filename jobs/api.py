@@ -10,7 +10,6 @@ from django.utils.timezone import now
 from ninja import Header, Path, Query, Router
 from ninja.responses import Status
 
-from jobs import triggers
 from jobs.inputs import JobChange, JobCreate, JobRunsQuery, JobsQuery, Pause, Preview, RunRequest, RunsQuery, UpcomingQuery
 from jobs.listing import find_with_last_run, page_of_jobs, page_of_runs
 from jobs.models import Author, JobDefinition, JobRun, SchedulerInstance
@@ -94,7 +93,7 @@ def preview_schedule(request: HttpRequest, preview: Preview) -> Any:
     fields = preview.given()
     count = fields.pop("count", 5)
     job = JobDefinition.objects.draft(**fields)
-    return {"data": {"upcoming": triggers.upcoming(job, now(), count), "schedule": triggers.describe(job)}}
+    return {"data": {"upcoming": job.schedule.upcoming(now(), count), "schedule": job.schedule.describe()}}
 
 
 @router.get("/jobs/{job_id}", response=Answer[JobData], summary="One job, archived or not; ETag is its revision")
@@ -161,7 +160,7 @@ def list_upcoming(request: HttpRequest, job_id: JobId, query: Query[UpcomingQuer
     job = JobDefinition.objects.find(job_id)
     if problem := job.problem:
         return {"data": {"upcoming": [], "schedule": "", "problem": problem}}
-    return {"data": {"upcoming": triggers.upcoming(job, now(), query.count), "schedule": triggers.describe(job)}}
+    return {"data": {"upcoming": job.schedule.upcoming(now(), query.count), "schedule": job.schedule.describe()}}
 
 
 @router.get("/runs", response=Answer[RunsData], summary="Runs of all jobs, the newest first")

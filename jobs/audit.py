@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 from typing import cast
 
 from jobs.models import Cause, JobDefinition, JobRun
-from jobs.triggers import Schedule
+from jobs.schedule.schedule import Schedule
 
 NAMED_AT_MOST = 100
 
@@ -68,7 +68,7 @@ def _segments(definition: JobDefinition, since: datetime, until: datetime) -> It
         if definition.applied_revision:
             raise ValueError("it is empty; the next scheduler that starts writes what is missing")
         return  # a fixture has just brought it
-    schedules = [Schedule.of(_as_definition(record)) for record in records]
+    schedules = [_as_definition(record).schedule for record in records]
     starts = [max(record.scheduled_from, since) for record in records]
     ends = [following.scheduled_from for _record, following in pairwise(records)] + [until]
     for schedule, start, end in zip(schedules, starts, ends, strict=True):

@@ -10,9 +10,9 @@ import orjson
 
 from jobs.lanes import lane_of
 from jobs.models import JobDefinition
-from jobs.policy import Policy
 from jobs.runner import Call
-from jobs.triggers import Schedule
+from jobs.schedule.policy import Policy
+from jobs.schedule.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Plan:
     def of(cls, definition: JobDefinition) -> Plan:
         return cls(
             revision=definition.revision,
-            schedule=Schedule.of(definition),
+            schedule=definition.schedule,
             policy=Policy(definition.coalesce, definition.max_instances, definition.misfire_grace_seconds),
             call=Call.of(definition),
             scheduled_from=definition.scheduled_from,

@@ -12,10 +12,10 @@ from django_apscheduler.models import DjangoJob
 
 from jobs.models import Cause, JobDefinition, JobRun, Status
 from jobs.plan import Plan
-from jobs.policy import Answer, decide
+from jobs.schedule.policy import Answer, decide
+from jobs.schedule.schedule import UNSCHEDULABLE
 from jobs.statements import NewRun, for_connection
 from jobs.store import JobStore, insert_answers
-from jobs.triggers import UNSCHEDULABLE
 
 log = structlog.get_logger()
 

@@ -10,7 +10,6 @@ from django.utils.timezone import now
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from jobs import triggers
 from jobs.models import JobDefinition, JobRun, Status
 from jobs.registry import JobFunction
 
@@ -103,14 +102,14 @@ class JobOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `k
     @classmethod
     def of(cls, job: JobDefinition, last_run: JobRun | None) -> JobOut:
         """The job as it is seen from outside; a damaged one is shown with its problem instead of its schedule."""
-        problem = job.problem
+        problem, schedule = job.problem, job.schedule
         moment = job.scheduled.next_run_time if hasattr(job, "scheduled") else None
         computed: dict[str, Any] = {
             "next_run_time": moment,
             "overdue": moment is not None and (now() - moment).total_seconds() > 10,
             "trigger_type": job.trigger,
-            "trigger_details": triggers.details(job),
-            "schedule": "" if problem else triggers.describe(job),
+            "trigger_details": schedule.details,
+            "schedule": "" if problem else schedule.describe(),
             "problem": problem,
             "last_run": LastRun.of(last_run) if last_run else None,
         }

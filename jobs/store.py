@@ -18,10 +18,11 @@ from jobs.claim import Claim
 from jobs.lanes import Room
 from jobs.models import JobDefinition, JobRun, Status
 from jobs.plan import Plan
-from jobs.policy import Answer, decide
 from jobs.runner import Run
+from jobs.schedule.policy import Answer, decide
+from jobs.schedule.schedule import UNSCHEDULABLE
+from jobs.schedule.triggers import OnceTrigger, SlotTrigger
 from jobs.statements import Entry, Guess, NewRun, Statements, for_connection
-from jobs.triggers import UNSCHEDULABLE, OnceTrigger, SlotTrigger
 
 log = structlog.get_logger()
 

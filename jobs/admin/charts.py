@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 
 from jobs.admin.load import count_by_hour
 from jobs.models import JobDefinition
-from jobs.triggers import Schedule, describe
 
 HOURS = 24
 WIDTH, LABELS, ROW, TOP = 960, 240, 26, 26
@@ -63,13 +62,13 @@ def timeline(jobs: Iterable[JobDefinition], now: datetime) -> Timeline:
 def _row(job: JobDefinition, index: int, now: datetime) -> TimelineRow:
     until = now + timedelta(hours=HOURS)
     times: list[datetime] = []
-    for fire in Schedule.of(job).fire_times(now, until):
+    for fire in job.schedule.fire_times(now, until):
         times.append(fire)
         if len(times) > MARKS:
             break
     count = len(times) if len(times) <= MARKS else MARKS + 1
     marks = [{"x": _x(fire, now), "text": f"{localtime(fire):%H:%M:%S %Z}"} for fire in times[:MARKS]]
-    return TimelineRow(job, describe(job), TOP + ROW * index, marks, count)
+    return TimelineRow(job, job.schedule.describe(), TOP + ROW * index, marks, count)
 
 
 def _x(moment: datetime, now: datetime) -> float:

@@ -13,7 +13,6 @@ from jobs.admin.recent import Latest
 from jobs.durations import write_duration
 from jobs.models import JobDefinition, Trigger
 from jobs.models.definition_set import OVERDUE_AFTER
-from jobs.triggers import describe
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[JobDefinition]
@@ -67,4 +66,4 @@ def _latest(row: JobDefinition) -> Latest:
 
 def describe_safely(row: JobDefinition) -> str:
     """The schedule in words; of a row damaged by hand, what is wrong with it."""
-    return row.problem or describe(row) if row.trigger == Trigger.CRON else describe(row)
+    return (row.problem if row.trigger == Trigger.CRON else None) or row.schedule.describe()

@@ -13,7 +13,6 @@ from jobs.admin.recent import SHOWN, STRIP_LENGTH, newest_first
 from jobs.admin.state import scheduler_state
 from jobs.admin.verbs import offered
 from jobs.models import JobDefinition
-from jobs.triggers import describe
 
 
 def job_context(request: HttpRequest, job_id: str | None, now: datetime) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def job_context(request: HttpRequest, job_id: str | None, now: datetime) -> dict
     return context | {
         "row": row,
         "problem": problem,
-        "words": problem or describe(row),
+        "words": problem or row.schedule.describe(),
         "next_run_time": row.scheduled.next_run_time if hasattr(row, "scheduled") else None,
         "paused": row.is_paused(now),
         "runs": runs,

@@ -11,7 +11,8 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from jobs.models import JobDefinition, Trigger
-from jobs.triggers import TICK, UNSCHEDULABLE, Schedule
+from jobs.schedule.schedule import UNSCHEDULABLE, Schedule
+from jobs.schedule.triggers import TICK
 
 STEADY = Q(trigger=Trigger.INTERVAL, interval_seconds__gt=0, jitter_seconds=0)
 STEADY_AT_MOST = 20_000
@@ -64,7 +65,7 @@ def _count_others(jobs: QuerySet[JobDefinition], starts: Sequence[datetime]) -> 
     for job in jobs:
         if room <= 0:
             return
-        schedule = Schedule.of(job)
+        schedule = job.schedule
         key = _what_decides(schedule, starts)
         if key not in known:
             known[key], cost = _count_one(schedule, starts)

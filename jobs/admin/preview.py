@@ -14,7 +14,6 @@ from django.utils.timezone import get_current_timezone_name, now
 from jobs.admin.access import demand
 from jobs.forms import JobForm, ScheduleForm, job_form
 from jobs.models import JobDefinition, ScheduledJob, Trigger
-from jobs.triggers import describe, upcoming
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -67,9 +66,9 @@ def viewer_zone(request: HttpRequest) -> ZoneInfo:
 
 def preview(definition: JobDefinition, viewer: ZoneInfo, moment: datetime) -> dict[str, Any]:
     zone = ZoneInfo(definition.timezone)
-    times = upcoming(definition, moment, SHOWN_TIMES)
+    times = definition.schedule.upcoming(moment, SHOWN_TIMES)
     return {
-        "words": describe(definition),
+        "words": definition.schedule.describe(),
         "times": [{"utc": time, "job": time.astimezone(zone), "viewer": time.astimezone(viewer)} for time in times],
         "job_zone": zone.key,
         "viewer_zone": viewer.key,
@@ -105,4 +104,4 @@ def _length(day: date, zone: ZoneInfo) -> timedelta:
 
 def _times_on(definition: JobDefinition, day: date, zone: ZoneInfo) -> list[datetime]:
     start, end = _midnight(day, zone), _midnight(day + DAY, zone)
-    return [time.astimezone(zone) for time in upcoming(definition, start - timedelta(microseconds=1), 7) if time < end]
+    return [time.astimezone(zone) for time in definition.schedule.upcoming(start - timedelta(microseconds=1), 7) if time < end]

@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.utils.timezone
 import jobs.models.definition
 import jobs.registry
-import jobs.validators
+import jobs.schedule.validators
 import simple_history.models
 from django.conf import settings
 from django.db import migrations, models
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                 ('interval_seconds', jobs.models.definition.WholeNumberField(default=0, help_text='Seconds between two runs, 1 to 31,622,400; 0 takes the job off the schedule.', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(31622400)], verbose_name='interval')),
                 ('cron', models.CharField(blank=True, help_text='Five fields as in cron, or @hourly, @daily, @weekly, …', max_length=255, verbose_name='cron expression')),
                 ('run_at', models.DateTimeField(blank=True, null=True, verbose_name='run at')),
-                ('timezone', models.CharField(default='UTC', max_length=64, validators=[jobs.validators.validate_timezone], verbose_name='time zone')),
+                ('timezone', models.CharField(default='UTC', max_length=64, validators=[jobs.schedule.validators.validate_timezone], verbose_name='time zone')),
                 ('starts_at', models.DateTimeField(blank=True, null=True, verbose_name='not before')),
                 ('ends_at', models.DateTimeField(blank=True, null=True, verbose_name='not after')),
                 ('jitter_seconds', jobs.models.definition.WholeNumberField(default=0, help_text='Each slot moves by a fixed share of this, so that many jobs do not start at once.', validators=[django.core.validators.MaxValueValidator(86400)], verbose_name='jitter')),
@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
                 ('interval_seconds', jobs.models.definition.WholeNumberField(default=0, help_text='Seconds between two runs, 1 to 31,622,400; 0 takes the job off the schedule.', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(31622400)], verbose_name='interval')),
                 ('cron', models.CharField(blank=True, help_text='Five fields as in cron, or @hourly, @daily, @weekly, …', max_length=255, verbose_name='cron expression')),
                 ('run_at', models.DateTimeField(blank=True, null=True, verbose_name='run at')),
-                ('timezone', models.CharField(default='UTC', max_length=64, validators=[jobs.validators.validate_timezone], verbose_name='time zone')),
+                ('timezone', models.CharField(default='UTC', max_length=64, validators=[jobs.schedule.validators.validate_timezone], verbose_name='time zone')),
                 ('starts_at', models.DateTimeField(blank=True, null=True, verbose_name='not before')),
                 ('ends_at', models.DateTimeField(blank=True, null=True, verbose_name='not after')),
                 ('jitter_seconds', jobs.models.definition.WholeNumberField(default=0, help_text='Each slot moves by a fixed share of this, so that many jobs do not start at once.', validators=[django.core.validators.MaxValueValidator(86400)], verbose_name='jitter')),

@@ -1,13 +1,14 @@
 """The tables: what staff define, what became of each slot, which schedulers are alive."""
 
 from jobs.models.author import CODE, Author
-from jobs.models.definition import FOREVER, MAX_INTERVAL_SECONDS, JobDefinition, Trigger
+from jobs.models.definition import JobDefinition
 from jobs.models.environment import DatabaseEnvironment
 from jobs.models.fixture import forget_what_another_database_applied
 from jobs.models.instance import SchedulerInstance
-from jobs.models.run import Cause, JobRun, Status
+from jobs.models.run import Cause, JobRun
 from jobs.models.scheduled import ScheduledJob
 from jobs.models.totals import LateRun, RunTally, RunTotal
+from jobs.schedule.kinds import FOREVER, MAX_INTERVAL_SECONDS, Status, Trigger
 
 __all__ = [
     "CODE",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.exceptions import ValidationError
@@ -20,23 +20,13 @@ from jobs.exceptions import JobArchived, RevisionMismatch, UnknownFunction
 from jobs.models.author import CODE, Author
 from jobs.models.definition_set import APPLIED_FIELDS, SCHEDULE_FIELDS, JobDefinitionQuerySet
 from jobs.registry import function_choices, get_function
-from jobs.validators import validate_cron, validate_timezone
+from jobs.schedule.kinds import FOREVER, MAX_INTERVAL_SECONDS, Trigger
+from jobs.schedule.schedule import Schedule
+from jobs.schedule.triggers import TICK
+from jobs.schedule.validators import validate_cron, validate_timezone
 
 if TYPE_CHECKING:
     from jobs.models.run import JobRun
-
-MAX_INTERVAL_SECONDS = 31_622_400
-"""A leap year."""
-
-FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""Paused until this means: until somebody resumes it."""
-
-
-class Trigger(models.TextChoices):
-    INTERVAL = "interval", _("every so often")
-    CRON = "cron", _("by a cron expression")
-    ONCE = "once", _("once")
-    MANUAL = "manual", _("only when asked")
 
 
 class WholeNumberField(models.PositiveIntegerField):  # type: ignore[type-arg]  # Django's fields take no arguments at run time
@@ -200,6 +190,25 @@ class JobDefinition(models.Model):
     def anchor(self) -> datetime:
         """Slot 0 of an interval."""
         return self.starts_at or self.created_at
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule as the row states it; slots that passed before its last change are not part of it."""
+        since, pause = self.scheduled_from, self.paused_until
+        return Schedule(
+            job_id=self.pk,
+            trigger=self.trigger,
+            interval_seconds=self.interval_seconds,
+            cron=self.cron,
+            run_at=self.run_at,
+            timezone=self.timezone,
+            anchor=self.anchor,
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            jitter_seconds=self.jitter_seconds,
+            fires_after=pause - TICK if pause is not None and pause > since else since,
+            enabled=self.enabled and self.is_registered,
+        )
 
     def is_paused(self, now: datetime) -> bool:
         return self.paused_until is not None and self.paused_until > now

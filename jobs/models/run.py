@@ -17,23 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from jobs.clock import database_now
 from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
 from jobs.registry import all_functions
+from jobs.schedule.kinds import Status
 
 if TYPE_CHECKING:
     from jobs.models.definition import JobDefinition
 
 log = structlog.get_logger()
-
-
-class Status(models.TextChoices):
-    QUEUED = "queued", _("queued")
-    RUNNING = "running", _("running")
-    SUCCEEDED = "succeeded", _("succeeded")
-    FAILED = "failed", _("failed")
-    TIMED_OUT = "timed_out", _("timed out")
-    CANCELLED = "cancelled", _("cancelled")
-    ABANDONED = "abandoned", _("abandoned")
-    MISSED = "missed", _("missed")
-    SKIPPED = "skipped", _("skipped")
 
 
 class Cause(models.TextChoices):

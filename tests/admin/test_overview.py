@@ -15,14 +15,14 @@ from django.utils.timezone import localtime, now
 
 from jobs.admin.charts import load_by_hour, timeline
 from jobs.models import DatabaseEnvironment, JobDefinition, ScheduledJob
-from jobs.triggers import TICK, Schedule, next_fire_time
+from jobs.schedule.triggers import TICK
 from tests.admin.conftest import set_next_run
 
 
 @pytest.fixture
 def busy_house(make_job: Any, make_run: Any) -> Any:
     greeting = make_job(title="Greet everybody")
-    set_next_run(greeting, next_fire_time(greeting, now()))
+    set_next_run(greeting, greeting.schedule.next_fire_time(now()))
     running = make_run(greeting, "running", progress={"done": 1, "total": 4, "text": "waving"}, log="hello")
     make_run(greeting, "failed", ago=90, error="ValueError: nobody there", traceback="Traceback …")
     return running
@@ -68,7 +68,7 @@ def test_the_timeline_has_a_mark_for_each_run_and_a_band_for_too_many(make_job: 
 def due_jobs(*definitions: Any) -> QuerySet[JobDefinition]:
     """The definitions as a scheduler has put them into the store."""
     for definition in definitions:
-        set_next_run(definition, next_fire_time(definition, now()))
+        set_next_run(definition, definition.schedule.next_fire_time(now()))
     return JobDefinition.objects.filter(scheduled__next_run_time__isnull=False)
 
 
@@ -88,7 +88,7 @@ def test_the_load_counts_every_run_of_the_next_day(make_job: Any) -> None:
     ]
     chart = load_by_hour(due_jobs(*definitions), len(definitions), moment)
     hours = [localtime(moment).replace(minute=0, second=0, microsecond=0) + timedelta(hours=n) for n in range(25)]
-    fires = [fire for definition in definitions for fire in Schedule.of(definition).fire_times(moment - TICK, hours[-1])]
+    fires = [fire for definition in definitions for fire in definition.schedule.fire_times(moment - TICK, hours[-1])]
     assert [bar["count"] for bar in chart.bars] == [sum(start <= fire < end for fire in fires) for start, end in pairwise(hours)]
     assert (chart.total, chart.left_out) == (sum(hours[0] <= fire < hours[-1] for fire in fires), 0)
 

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from cronsim import CronSim
 
-from jobs.triggers import CronSimTrigger, Schedule
+from jobs.schedule.schedule import Schedule
+from jobs.schedule.triggers import CronSimTrigger
 from tests.jobs.schedules import YEARS, ZONES, Expression, random_expression, transitions
 
 EXPRESSIONS = 1000

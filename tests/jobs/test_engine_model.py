@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from jobs.instance import settle_runs_of
 from jobs.models import FOREVER, JobDefinition, JobRun, Status
 from jobs.runner import Run
-from jobs.triggers import TICK
+from jobs.schedule.triggers import TICK
 from tests.jobs.engine import STAFF, START, Hand, answers, at, define, seconds
 
 pytestmark = pytest.mark.django_db

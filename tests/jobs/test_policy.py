@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.models import Status
-from jobs.policy import CATCH_UP_LIMIT, Answer, Policy, decide
-from jobs.triggers import Due, Schedule
+from jobs.schedule.policy import CATCH_UP_LIMIT, Answer, Policy, decide
+from jobs.schedule.schedule import Due, Schedule
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 EACH_SECOND = Schedule("a", "interval", 1, anchor=START)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from jobs.models import FOREVER, JobDefinition
-from jobs.triggers import Schedule, next_fire_time, upcoming
+from jobs.schedule.schedule import Schedule
 
 START = datetime(2026, 3, 27, 22, 30, tzinfo=UTC)
 CLOSE_TO_START = st.integers(-3 * 86_400, 3 * 86_400).map(lambda seconds: START + timedelta(seconds=seconds))
@@ -149,7 +149,7 @@ def test_a_job_that_is_manual_zero_or_disabled_never_fires(schedule: Schedule) -
     ],
 )
 def test_a_job_that_is_paused_until_somebody_resumes_it_has_no_next_fire_time(fields: dict[str, str]) -> None:
-    assert next_fire_time(JobDefinition(id="x", created_at=START, paused_until=FOREVER, **fields), START) is None
+    assert JobDefinition(id="x", created_at=START, paused_until=FOREVER, **fields).schedule.next_fire_time(START) is None
 
 
 @pytest.mark.parametrize(
@@ -165,22 +165,22 @@ def test_a_job_that_is_paused_until_somebody_resumes_it_has_no_next_fire_time(fi
 )
 def test_the_ends_of_time_are_dates_like_others(fields: dict[str, object]) -> None:
     definition = JobDefinition(id="x", created_at=START, **fields)
-    fires = upcoming(definition, START, 3)
+    fires = definition.schedule.upcoming(START, 3)
     assert fires == sorted(set(fires))
     assert all(fire > START for fire in fires)
 
 
 def test_slots_at_the_end_of_a_pause_and_later_fire_again() -> None:
     definition = JobDefinition(id="x", trigger="interval", interval_seconds=60, created_at=START, scheduled_from=START, paused_until=START + timedelta(minutes=5))
-    assert upcoming(definition, START, 2) == [START + timedelta(minutes=5), START + timedelta(minutes=6)]
+    assert definition.schedule.upcoming(START, 2) == [START + timedelta(minutes=5), START + timedelta(minutes=6)]
 
 
 def test_slots_up_to_the_last_change_of_the_schedule_belong_to_the_one_before() -> None:
     definition = JobDefinition(id="x", trigger="interval", interval_seconds=60, created_at=START, scheduled_from=START + timedelta(minutes=5))
-    assert next_fire_time(definition, START) == START + timedelta(minutes=6)
+    assert definition.schedule.next_fire_time(START) == START + timedelta(minutes=6)
 
 
 def test_starts_at_is_slot_zero_of_an_interval_and_ends_at_is_the_last_that_may_fire() -> None:
     definition = JobDefinition(id="x", trigger="interval", interval_seconds=60, created_at=START, scheduled_from=START)
     definition.starts_at, definition.ends_at = START + timedelta(seconds=30), START + timedelta(seconds=150)
-    assert list(takewhile(bool, upcoming(definition, START, 9))) == [START + timedelta(seconds=second) for second in (30, 90, 150)]
+    assert list(takewhile(bool, definition.schedule.upcoming(START, 9))) == [START + timedelta(seconds=second) for second in (30, 90, 150)]

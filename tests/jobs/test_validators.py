@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from jobs.validators import _cron_problem, cron_problem, expand_cron, validate_cron, validate_timezone
+from jobs.schedule.validators import _cron_problem, cron_problem, expand_cron, validate_cron, validate_timezone
 
 pytestmark = pytest.mark.once
 

@@ -18,8 +18,7 @@ from django.utils.translation import override
 from django.utils.translation.template import templatize
 
 from jobs.models import Author, JobDefinition, JobRun, ScheduledJob
-from jobs.triggers import describe
-from jobs.validators import cron_problem
+from jobs.schedule.validators import cron_problem
 
 FOLDER = Path(settings.BASE_DIR) / "locale" / "de" / "LC_MESSAGES"
 CONTEXT = "\x04"
@@ -147,4 +146,4 @@ def test_a_problem_is_not_remembered_in_the_language_of_whoever_met_it_first() -
 @pytest.mark.parametrize(("seconds", "words"), [(1, "jede Sekunde"), (86_400, "jeden Tag"), (5400, "alle 1 Stunde 30 Minuten"), (172_800, "alle 2 Tage")])
 def test_an_interval_is_said_as_people_say_it(db: None, seconds: int, words: str) -> None:
     with override("de"):
-        assert describe(JobDefinition(id="x", trigger="interval", interval_seconds=seconds)) == words
+        assert JobDefinition(id="x", trigger="interval", interval_seconds=seconds).schedule.describe() == words

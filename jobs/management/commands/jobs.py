@@ -22,7 +22,6 @@ from jobs.exceptions import JobNotFound, JobsError, RunNotFound
 from jobs.management.arguments import NOT_FOUND, actions_of, iso_time
 from jobs.models import Author, DatabaseEnvironment, JobDefinition, JobRun, ScheduledJob
 from jobs.transfer import export_definitions, import_definitions
-from jobs.triggers import describe, upcoming
 
 
 class Command(BaseCommand):
@@ -88,7 +87,7 @@ class Command(BaseCommand):
         self._print(options, _summary(definition), f"{definition.pk} is resumed")
 
     def next_runs(self, options: dict[str, Any]) -> None:
-        times = upcoming(JobDefinition.objects.find(options["job_id"]), now(), options["count"])
+        times = JobDefinition.objects.find(options["job_id"]).schedule.upcoming(now(), options["count"])
         self._print(options, times, "\n".join(moment.isoformat() for moment in times) or "it does not fire again")
 
     def cancel(self, options: dict[str, Any]) -> None:
@@ -131,7 +130,13 @@ def _summary(definition: JobDefinition) -> dict[str, Any]:
         next_run_time = definition.scheduled.next_run_time
     except ScheduledJob.DoesNotExist:
         next_run_time = None
-    return {"id": definition.pk, "schedule": describe(definition), "enabled": definition.enabled, "next_run_time": next_run_time, "revision": definition.revision}
+    return {
+        "id": definition.pk,
+        "schedule": definition.schedule.describe(),
+        "enabled": definition.enabled,
+        "next_run_time": next_run_time,
+        "revision": definition.revision,
+    }
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""A schedule as people say it; `jobs.triggers` hands these on as its own."""
+"""A schedule in words."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from cronsim import CronSimError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.cron import Cron
-from jobs.models import JobDefinition, Trigger
-from jobs.validators import expand_cron
+from jobs.schedule.cron import Cron
+from jobs.schedule.kinds import Trigger
+from jobs.schedule.validators import expand_cron
 
 
-def details(definition: JobDefinition) -> str:
-    """The schedule as the API's `trigger_details` has always said it: "every 3600 seconds", or the cron expression."""
-    match definition.trigger:
+def details(trigger: str, interval_seconds: int, cron: str, run_at: datetime | None, timezone: str) -> str:
+    """The schedule as the API's `trigger_details` states it: "every 3600 seconds", or the cron expression."""
+    match trigger:
         case Trigger.INTERVAL:
-            return f"every {definition.interval_seconds} seconds"
+            return f"every {interval_seconds} seconds"
         case Trigger.CRON:
-            return f"{definition.cron} {definition.timezone}"
-        case Trigger.ONCE if definition.run_at is not None:
-            return f"once at {definition.run_at.astimezone(UTC).isoformat()}"
+            return f"{cron} {timezone}"
+        case Trigger.ONCE if run_at is not None:
+            return f"once at {run_at.astimezone(UTC).isoformat()}"
     return "only when asked"
 
 
-def describe(definition: JobDefinition) -> str:
-    """The schedule in words: "every 4 hours", "at 02:30 on weekdays, Europe/Vienna"; a damaged row's says that it is."""
+def describe(trigger: str, interval_seconds: int, cron: str, run_at: datetime | None, timezone: str) -> str:
+    """The schedule in words: "every 4 hours", "at 02:30 on weekdays, Europe/Vienna"; a damaged one says that it is."""
     try:
-        return _words(definition)
+        return _words(trigger, interval_seconds, cron, run_at, timezone)
     except (CronSimError, KeyError, ValueError):
         return _("a schedule that cannot be read")
 
 
-def _words(definition: JobDefinition) -> str:
-    match definition.trigger:
-        case Trigger.INTERVAL if definition.interval_seconds:
-            return _every(definition.interval_seconds)
+def _words(trigger: str, interval_seconds: int, cron: str, run_at: datetime | None, timezone: str) -> str:
+    match trigger:
+        case Trigger.INTERVAL if interval_seconds:
+            return _every(interval_seconds)
         case Trigger.INTERVAL:
             return _("not scheduled")
         case Trigger.CRON:
-            return _describe_cron(definition.cron, definition.timezone)
-        case Trigger.ONCE if definition.run_at is not None:
-            local = definition.run_at.astimezone(ZoneInfo(definition.timezone))
-            return _("once at %(time)s %(zone)s") % {"time": f"{local:%Y-%m-%d %H:%M:%S}", "zone": definition.timezone}
+            return _describe_cron(cron, timezone)
+        case Trigger.ONCE if run_at is not None:
+            local = run_at.astimezone(ZoneInfo(timezone))
+            return _("once at %(time)s %(zone)s") % {"time": f"{local:%Y-%m-%d %H:%M:%S}", "zone": timezone}
     return _("only when asked")
 
 

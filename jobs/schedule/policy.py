@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobs.models import Status
-from jobs.triggers import Due, Schedule
+from jobs.schedule.kinds import Status
+from jobs.schedule.schedule import Due, Schedule
 
 CATCH_UP_LIMIT = 100
 """Without coalescing, at most so many of the slots of a downtime still run."""
