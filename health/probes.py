@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from health.registry import blocks, probes
-from jobs.guarded import Guarded
-from jobs.readiness import why_not_ready
-from jobs.vitals import UNKNOWN, read_vitals
+from jobs.monitoring.deadline import Guarded
+from jobs.monitoring.readiness import why_not_ready
+from jobs.monitoring.status import UNKNOWN, read_vitals
 
 HEALTH_DEADLINE_SECONDS = 0.7
 READY_DEADLINE_SECONDS = 1.5

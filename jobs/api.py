@@ -13,6 +13,7 @@ from ninja.responses import Status
 from jobs.inputs import JobChange, JobCreate, JobRunsQuery, JobsQuery, Pause, Preview, RunRequest, RunsQuery, UpcomingQuery
 from jobs.listing import find_with_last_run, page_of_jobs, page_of_runs
 from jobs.models import Author, JobDefinition, JobRun, SchedulerInstance
+from jobs.monitoring.status import read_vitals
 from jobs.permissions import MONITOR, needs
 from jobs.registry import all_functions
 from jobs.schemas import (
@@ -32,7 +33,6 @@ from jobs.schemas import (
     SchedulerData,
     UpcomingData,
 )
-from jobs.vitals import read_vitals
 
 router = Router()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from jobs.metrics import CONTENT_TYPE, exposition
+from jobs.monitoring.metrics import CONTENT_TYPE, exposition
 from jobs.permissions import MONITOR
 from vsadmin import problems
 from vsadmin.auth import admit

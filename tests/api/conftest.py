@@ -10,7 +10,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 
-from jobs import metrics
+from jobs.monitoring import metrics
 from jobs.registry import job, unregister
 from vsadmin import throttle
 

@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from jobs.management.signals import SignalWatch
-from jobs.probes import serve
+from jobs.monitoring.probe_server import serve
 from jobs.scheduler import Scheduler
 
 GARBAGE_THRESHOLD = 20_000

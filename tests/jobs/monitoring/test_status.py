@@ -8,7 +8,7 @@ import pytest
 from django.utils.timezone import now
 
 from jobs.models import DatabaseEnvironment, SchedulerInstance
-from jobs.vitals import read_vitals
+from jobs.monitoring.status import read_vitals
 from tests.jobs.engine import seconds
 
 pytestmark = pytest.mark.django_db

@@ -1,6 +1,6 @@
 """A scheduler's own probe server: `/livez`, `/readyz` and `/metrics` from the process that does the work.
 
-from jobs.probes import serve
+from jobs.monitoring.probe_server import serve
 server = serve(8001, scheduler.tick_age)
 …
 server.shutdown()
@@ -18,9 +18,9 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 
-from jobs.guarded import Guarded
-from jobs.metrics import CONTENT_TYPE, exposition
-from jobs.readiness import why_not_ready
+from jobs.monitoring.deadline import Guarded
+from jobs.monitoring.metrics import CONTENT_TYPE, exposition
+from jobs.monitoring.readiness import why_not_ready
 
 ALIVE_FOR_SECONDS = 30.0
 READY_DEADLINE_SECONDS = 1.5

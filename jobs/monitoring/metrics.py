@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from jobs.models import JobDefinition, RunTotal, Status
 from jobs.models.sums import DELAY_BOUNDS, DURATION_BOUNDS, Histogram, Totals
-from jobs.vitals import Vitals, read_vitals
+from jobs.monitoring.status import Vitals, read_vitals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_FOR_SECONDS = 5.0

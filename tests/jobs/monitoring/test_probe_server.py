@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from django.conf import LazySettings
 
-from jobs.probes import ProbeServer, serve
+from jobs.monitoring.probe_server import ProbeServer, serve
 from tests.health.conftest import Cluster
 from tests.processes import Site, free_port
 from tests.waiting import wait_until
