@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.timezone import now
 
-from jobs.prune import prune
+from jobs.maintenance.prune import prune
 from jobs.registry import job
 
 

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from jobs.audit import audit_job
+from jobs.maintenance.audit import audit_job
 from jobs.models import JobDefinition, JobRun
 from jobs.reconcile import restore_entries
 from tests.jobs.engine import STAFF, START, Hand, answers, at, define, seconds

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from django.utils.timezone import now
 
-from jobs.audit import audit_job
+from jobs.maintenance.audit import audit_job
 from jobs.models import JobDefinition, JobRun
 from tests.sample.fleet import Fleet, seconds_between
 

@@ -16,12 +16,12 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import now
 
-from jobs.audit import audit
 from jobs.clock import database_now
 from jobs.exceptions import JobNotFound, JobsError, RunNotFound
+from jobs.maintenance.audit import audit
+from jobs.maintenance.transfer import export_definitions, import_definitions
 from jobs.management.arguments import NOT_FOUND, actions_of, iso_time
 from jobs.models import Author, DatabaseEnvironment, JobDefinition, JobRun, ScheduledJob
-from jobs.transfer import export_definitions, import_definitions
 
 
 class Command(BaseCommand):

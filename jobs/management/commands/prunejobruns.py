@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.timezone import now
 
-from jobs.prune import prune
+from jobs.maintenance.prune import prune
 
 
 class Command(BaseCommand):

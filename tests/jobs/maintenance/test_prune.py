@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.maintenance.prune import JOBS_AT_ONCE, SLICE, prune
 from jobs.models import JobDefinition, JobRun, Status
 from jobs.models.totals import Fresh, RunTally, RunTotal
-from jobs.prune import JOBS_AT_ONCE, SLICE, prune
 from tests.jobs.engine import START, define, seconds
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.audit import audit_job
+from jobs.maintenance.audit import audit_job
 from jobs.models import JobRun
 from tests.jobs.engine import STAFF, START, Hand, define, seconds
 
