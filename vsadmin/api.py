@@ -17,8 +17,8 @@ from ninja.operation import Operation
 from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 
-from jobs.api import router as jobs_router
-from jobs.permissions import MONITOR, permission_of
+from jobs.api.permissions import MONITOR, permission_of
+from jobs.api.routes import router as jobs_router
 from vsadmin import __version__, problems
 from vsadmin.auth import guards
 from vsadmin.exceptions import BodyTooLarge, MalformedBody, Unauthorized, UnknownParameters

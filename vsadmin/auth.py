@@ -19,8 +19,8 @@ from django.utils.timezone import now
 from ninja.security import APIKeyCookie, APIKeyHeader, HttpBearer
 from ninja.utils import check_csrf
 
+from jobs.api.permissions import MONITOR
 from jobs.models import Author
-from jobs.permissions import MONITOR
 from vsadmin.exceptions import CsrfFailed, Forbidden, TooManyRequests, Unauthorized
 from vsadmin.models import ApiKey, Role
 from vsadmin.peers import peer_address

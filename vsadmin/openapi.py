@@ -7,7 +7,7 @@ from typing import Any
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.operation import Operation
 
-from jobs.schemas import Problem
+from jobs.api.schemas import Problem
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 REQUEST_ID = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}

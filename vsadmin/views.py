@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from jobs.api.permissions import MONITOR
 from jobs.monitoring.metrics import CONTENT_TYPE, exposition
-from jobs.permissions import MONITOR
 from vsadmin import problems
 from vsadmin.auth import admit
 from vsadmin.exceptions import Refusal

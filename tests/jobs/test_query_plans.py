@@ -14,8 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_apscheduler.models import DjangoJob
 
+from jobs.api.pages import last_runs, page_of_runs
 from jobs.instance import Instance
-from jobs.listing import last_runs, page_of_runs
 from jobs.models import JobDefinition, JobRun, Status
 from jobs.plan import Plan
 from jobs.requested import requested

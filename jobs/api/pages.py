@@ -12,7 +12,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import Combinable
 from django.utils.timezone import now
 
-from jobs.inputs import JobsQuery
+from jobs.api.inputs import JobsQuery
 from jobs.models import JobDefinition, JobRun
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,13 +10,10 @@ from django.utils.timezone import now
 from ninja import Header, Path, Query, Router
 from ninja.responses import Status
 
-from jobs.inputs import JobChange, JobCreate, JobRunsQuery, JobsQuery, Pause, Preview, RunRequest, RunsQuery, UpcomingQuery
-from jobs.listing import find_with_last_run, page_of_jobs, page_of_runs
-from jobs.models import Author, JobDefinition, JobRun, SchedulerInstance
-from jobs.monitoring.status import read_vitals
-from jobs.permissions import MONITOR, needs
-from jobs.registry import all_functions
-from jobs.schemas import (
+from jobs.api.inputs import JobChange, JobCreate, JobRunsQuery, JobsQuery, Pause, Preview, RunRequest, RunsQuery, UpcomingQuery
+from jobs.api.pages import find_with_last_run, page_of_jobs, page_of_runs
+from jobs.api.permissions import MONITOR, needs
+from jobs.api.schemas import (
     Answer,
     CallerData,
     FunctionOut,
@@ -33,6 +30,9 @@ from jobs.schemas import (
     SchedulerData,
     UpcomingData,
 )
+from jobs.models import Author, JobDefinition, JobRun, SchedulerInstance
+from jobs.monitoring.status import read_vitals
+from jobs.registry import all_functions
 
 router = Router()
 
