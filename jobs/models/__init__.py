@@ -6,8 +6,8 @@ from jobs.models.environment import DatabaseEnvironment
 from jobs.models.fixture import forget_what_another_database_applied
 from jobs.models.instance import SchedulerInstance
 from jobs.models.run import Cause, JobRun
+from jobs.models.run_totals import LateRun, RunTally, RunTotal
 from jobs.models.scheduled import ScheduledJob
-from jobs.models.totals import LateRun, RunTally, RunTotal
 from jobs.schedule.kinds import FOREVER, MAX_INTERVAL_SECONDS, Status, Trigger
 
 __all__ = [

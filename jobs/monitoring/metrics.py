@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from jobs.models import JobDefinition, RunTotal, Status
-from jobs.models.sums import DELAY_BOUNDS, DURATION_BOUNDS, Histogram, Totals
+from jobs.models.run_stats import DELAY_BOUNDS, DURATION_BOUNDS, Histogram, Totals
 from jobs.monitoring.status import Vitals, read_vitals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -19,7 +19,7 @@ from django.db import connection, models, transaction
 from django.db.models import F, Max, Q
 
 from jobs.models.run import JobRun, JobRunQuerySet
-from jobs.models.sums import Histogram, Sums, Totals, merge, no_delays, no_durations, sum_up
+from jobs.models.run_stats import Histogram, Sums, Totals, merge, no_delays, no_durations, sum_up
 
 ROLL_UP_FROM = 10_000
 """So many fresh runs are read in a few milliseconds; with more it is time to count them for good."""
