@@ -12,7 +12,7 @@ from cronsim import CronSim
 
 from jobs.schedule.schedule import Schedule
 from jobs.schedule.triggers import CronSimTrigger
-from tests.jobs.schedules import YEARS, ZONES, Expression, random_expression, transitions
+from tests.jobs.schedule.schedules import YEARS, ZONES, Expression, random_expression, transitions
 
 EXPRESSIONS = 1000
 SLOTS = 25
