@@ -17,10 +17,10 @@ from typing import Any, ParamSpec, Self
 
 import structlog
 
-from jobs.capture import ReceivedLog, RunLog, cut_middle, to_json
 from jobs.lanes import THREADS
 from jobs.models import JobDefinition, Status
 from jobs.registry import enter_run, get_function, leave_run
+from jobs.run_log import ReceivedLog, RunLog, cut_middle, to_json
 from jobs.statements import FinishedRun
 
 log = structlog.get_logger()

@@ -18,7 +18,6 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from jobs.capture import capture_logs
 from jobs.changes import changes_for_connection
 from jobs.claim import Claim
 from jobs.clock import Clock, database_now, look_at_database
@@ -33,6 +32,7 @@ from jobs.reconcile import reconcile, restore_entries
 from jobs.recorder import Recorder
 from jobs.registry import find_current_run
 from jobs.requested import claim_requested
+from jobs.run_log import capture_logs
 from jobs.statements import Peek, for_connection
 from jobs.store import JobStore
 

@@ -15,8 +15,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-from jobs.capture import copy_to_run, name_run
 from jobs.registry import find_current_run
+from jobs.run_log import copy_to_run, name_run
 from vsadmin.lines import writes_lines
 
 

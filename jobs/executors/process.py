@@ -14,10 +14,10 @@ from datetime import datetime
 
 from django.conf import settings
 
-from jobs.capture import ReceivedLog
 from jobs.executors.base import STOP_GRACE, Report
 from jobs.executors.loop import LoopExecutor
 from jobs.models import Status
+from jobs.run_log import ReceivedLog
 from jobs.runner import Run, failed, stopped
 from jobs.statements import FinishedRun
 

@@ -12,10 +12,10 @@ import pytest
 import structlog
 from structlog.testing import capture_logs as captured_events
 
-from jobs.capture import LIMIT
 from jobs.exceptions import NoCurrentRun
 from jobs.models import Status
 from jobs.registry import current_run, find_current_run, job, unregister
+from jobs.run_log import LIMIT
 from jobs.runner import Run, run_async, run_sync, safe_job
 from jobs.statements import FinishedRun
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import structlog
 
-from jobs.capture import copy_to_run
 from jobs.registry import enter_run, leave_run
+from jobs.run_log import copy_to_run
 from jobs.runner import Run
 from tests.waiting import wait_until
 from vsadmin import logging as house

@@ -15,11 +15,11 @@ from typing import Any
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from jobs.capture import capture_logs
 from jobs.clock import Clock, look_at_database
 from jobs.exceptions import RunNotFound, UnknownFunction
 from jobs.models import JobRun
 from jobs.registry import get_function
+from jobs.run_log import capture_logs
 from jobs.runner import Run, run_async, run_sync
 from jobs.statements import FinishedRun
 

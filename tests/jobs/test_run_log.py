@@ -9,8 +9,8 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.capture import LIMIT, RunLog, capture_logs, cut_middle, storable, to_json
 from jobs.registry import enter_run, job, leave_run, unregister
+from jobs.run_log import LIMIT, RunLog, capture_logs, cut_middle, storable, to_json
 from jobs.runner import Run, run_sync
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
