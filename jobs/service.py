@@ -16,7 +16,7 @@ from jobs.models import Author, JobDefinition
 from jobs.registry import all_functions, find_current_run
 
 if TYPE_CHECKING:
-    from jobs.scheduler import Scheduler
+    from jobs.engine.scheduler import Scheduler
 
 PROGRAM = Author(name="program", source="code")
 
@@ -84,7 +84,7 @@ class SchedulerService:
         """
         if self.is_running:
             raise AlreadyRunning
-        from jobs.scheduler import Scheduler
+        from jobs.engine.scheduler import Scheduler
 
         self._scheduler = Scheduler(threads=self._threads, drain_seconds=self._drain_seconds)
         self._thread = threading.Thread(target=_run, args=[self._scheduler], name="jobs-scheduler", daemon=True)

@@ -9,8 +9,8 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
+from jobs.engine.plan import Plan
 from jobs.models import JobDefinition, JobRun
-from jobs.plan import Plan
 
 BATCH = 5000
 

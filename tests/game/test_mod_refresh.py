@@ -14,7 +14,7 @@ from django.utils.timezone import now
 from structlog.testing import capture_logs
 
 from jobs import registry
-from jobs.runner import Run
+from jobs.engine.execute import Run
 from tests.game.conftest import HASTY, Job
 from vsadmin.game.exceptions import NothingWorked
 from vsadmin.game.models import CatalogMod, FeedState, InstalledMod, ModRelease

@@ -9,9 +9,9 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.engine.execute import Run, run_sync
 from jobs.registry import enter_run, job, leave_run, unregister
 from jobs.run_log import LIMIT, RunLog, capture_logs, cut_middle, storable, to_json
-from jobs.runner import Run, run_sync
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.once

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.engine.scheduler import Scheduler
 from jobs.models import JobDefinition
-from jobs.scheduler import Scheduler
 from tests.sample.fleet import Fleet, pause_for
 from tests.waiting import wait_until
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, connections
 from django.utils.timezone import now
 
-from jobs.management.signals import GRACE_SECONDS
+from jobs.engine.signals import GRACE_SECONDS
 from jobs.models import Author, JobDefinition, JobRun
 from tests.chaos.accounting import unexplained
 from tests.sample.fleet import Fleet, alive, children_of, pause_for, seconds_between

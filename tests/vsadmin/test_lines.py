@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import structlog
 
+from jobs.engine.execute import Run
 from jobs.registry import enter_run, leave_run
 from jobs.run_log import copy_to_run
-from jobs.runner import Run
 from tests.waiting import wait_until
 from vsadmin import logging as house
 from vsadmin.lines import ATOMIC, Lines

@@ -16,12 +16,12 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs.clock import Clock, look_at_database
+from jobs.engine.execute import Run, run_async, run_sync
+from jobs.engine.statements import FinishedRun
 from jobs.exceptions import RunNotFound, UnknownFunction
 from jobs.models import JobRun
 from jobs.registry import get_function
 from jobs.run_log import capture_logs
-from jobs.runner import Run, run_async, run_sync
-from jobs.statements import FinishedRun
 
 TELL_SECONDS = 0.5
 

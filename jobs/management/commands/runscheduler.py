@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from jobs.management.signals import SignalWatch
+from jobs.engine.scheduler import Scheduler
+from jobs.engine.signals import SignalWatch
 from jobs.monitoring.probe_server import serve
-from jobs.scheduler import Scheduler
 
 GARBAGE_THRESHOLD = 20_000
 """Objects that have come without going, between two looks for cycles; Python's own default is 700."""

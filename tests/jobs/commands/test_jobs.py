@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils.timezone import now
 
 from jobs.models import DatabaseEnvironment, JobDefinition, JobRun
-from tests.jobs.engine import START, Hand, define, seconds
+from tests.jobs.engine.manual_scheduler import START, Hand, define, seconds
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.maintenance.audit import audit_job
 from jobs.models import JobRun
-from tests.jobs.engine import STAFF, START, Hand, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, define, seconds
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ import pytest
 from jobs.maintenance.prune import JOBS_AT_ONCE, SLICE, prune
 from jobs.models import JobDefinition, JobRun, Status
 from jobs.models.run_totals import Fresh, RunTally, RunTotal
-from tests.jobs.engine import START, define, seconds
+from tests.jobs.engine.manual_scheduler import START, define, seconds
 
 pytestmark = pytest.mark.django_db
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jobs.exceptions import JobArchived, JobExists, JobNotFound, RevisionMismatch
 from jobs.models import CODE, FOREVER, JobDefinition, JobRun
 from jobs.registry import job, unregister
-from tests.jobs.engine import STAFF, START, at, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, at, define, seconds
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from jobs.models import CODE, Author, JobDefinition
-from tests.jobs.engine import STAFF, define
+from tests.jobs.engine.manual_scheduler import STAFF, define
 
 pytestmark = pytest.mark.django_db
 

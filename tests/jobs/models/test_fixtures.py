@@ -11,10 +11,10 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from jobs.engine.reconcile import restore_entries
 from jobs.maintenance.audit import audit_job
 from jobs.models import JobDefinition, JobRun
-from jobs.reconcile import restore_entries
-from tests.jobs.engine import STAFF, START, Hand, answers, at, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, answers, at, define, seconds
 
 pytestmark = pytest.mark.django_db
 FIELDS = {"function": "tests_nothing", "trigger": "interval", "interval_seconds": 60, "misfire_grace_seconds": None, "revision": 4, "applied_revision": 4}

@@ -15,13 +15,13 @@ from django.test.utils import CaptureQueriesContext
 from django_apscheduler.models import DjangoJob
 
 from jobs.api.pages import last_runs, page_of_runs
-from jobs.instance import Instance
+from jobs.engine.instance import Instance
+from jobs.engine.jobstore import JobStore
+from jobs.engine.plan import Plan
+from jobs.engine.requested import requested
+from jobs.engine.statements import Statements, for_connection
 from jobs.models import JobDefinition, JobRun, Status
-from jobs.plan import Plan
-from jobs.requested import requested
-from jobs.statements import Statements, for_connection
-from jobs.store import JobStore
-from tests.jobs.engine import outcome, rooms
+from tests.jobs.engine.manual_scheduler import outcome, rooms
 
 JOBS, RUNS = 20_000, 20_000
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from django.db import DatabaseError, IntegrityError, connection, connections, tr
 
 from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
 from jobs.models import JobRun
-from tests.jobs.engine import STAFF, START, Hand, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, define, seconds
 
 pytestmark = pytest.mark.django_db
 

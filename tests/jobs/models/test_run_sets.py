@@ -9,7 +9,7 @@ from django.db import connection
 
 from jobs.models import JobRun, Status
 from jobs.models.run import JobRunQuerySet
-from tests.jobs.engine import START, define, seconds
+from tests.jobs.engine.manual_scheduler import START, define, seconds
 
 pytestmark = pytest.mark.django_db
 

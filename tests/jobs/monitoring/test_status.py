@@ -9,7 +9,7 @@ from django.utils.timezone import now
 
 from jobs.models import DatabaseEnvironment, SchedulerInstance
 from jobs.monitoring.status import read_vitals
-from tests.jobs.engine import seconds
+from tests.jobs.engine.manual_scheduler import seconds
 
 pytestmark = pytest.mark.django_db
 

@@ -1,0 +1,111 @@
+"""Sync functions, on threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from queue import SimpleQueue
+from typing import Any
+
+from django.db import close_old_connections, connections
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
+
+from jobs.engine.execute import Run, run_sync
+from jobs.engine.executors.base import Report, RunExecutor
+from jobs.models import Status
+
+QUICK_SECONDS = 0.001
+"""Runs that take less are not worth waking a thread for each: one that is awake anyway takes them sooner."""
+
+WORK, END = "work", "end"
+"""What a thread that waits can be called for."""
+
+_this_thread = threading.local()
+"""`has_connected`: whether a job function has ever made this thread connect to a database; to look for connections takes longer than many a run."""
+
+
+@receiver(connection_created)
+def _note_connection(**_: Any) -> None:
+    _this_thread.has_connected = True
+
+
+class ThreadExecutor(RunExecutor):
+    """Sync functions, on `slots` threads.  A thread that does not come back is replaced, and counted as stuck.
+
+    Threads take runs from one deque until it is empty, and then wait for a call.  To wake one costs more than a run
+    that does nothing, and those awake take the interpreter from each other: quick runs get one call and not one each.
+    """
+
+    def __init__(self, slots: int, now: Callable[[], datetime], report: Report) -> None:
+        super().__init__(slots, now, report)
+        self._ready: deque[Run] = deque()
+        self._calls: SimpleQueue[str] = SimpleQueue()
+
+    def start(self, scheduler: Any, alias: str) -> None:
+        super().start(scheduler, alias)
+        for _ in range(self.slots):
+            self._add_thread()
+
+    def _add_thread(self) -> None:
+        threading.Thread(target=self._work, name="jobs-run", daemon=True).start()
+
+    def _work(self) -> None:
+        used_at = 0.0
+        while (run := self._next()) is not None:
+            if run.id not in self.handed:
+                continue  # given up while it waited
+            # A connection that the database has dropped meanwhile would fail the run; one that is left broken would fail the next.
+            if time.monotonic() - used_at > 1.0:
+                close_old_connections()
+            outcome = run_sync(run, self._now)
+            if hasattr(_this_thread, "has_connected"):
+                close_old_connections()
+            used_at = time.monotonic()
+            if not self.ended(run, outcome):
+                self.stuck -= 1
+                return  # another thread has taken this one's place
+        connections.close_all()
+
+    def _next(self) -> Run | None:
+        """The next run, waited for; None at the end."""
+        while True:
+            try:
+                return self._ready.popleft()
+            except IndexError:
+                if self._calls.get() == END:
+                    return None
+
+    def _start_run(self, run: Run) -> None:
+        self._ready.append(run)
+        if self._typical_seconds > QUICK_SECONDS or self._calls.empty():
+            self._calls.put(WORK)
+
+    @property
+    def backlog(self) -> bool:
+        return bool(self._ready)
+
+    def check(self) -> None:
+        super().check()
+        if self._ready and self._calls.empty():
+            self._calls.put(WORK)  # those that are awake are not as quick as was expected
+
+    def _stop_run(self, run: Run) -> None:
+        """A thread cannot be stopped; the function may look at `current_run().cancelled`.  A time limit does not wait for it."""
+        if run.verdict == Status.TIMED_OUT:
+            self._give_up(run)
+
+    def _give_up(self, run: Run) -> None:
+        if run.started_monotonic is not None:
+            super()._give_up(run)
+
+    def _replace(self) -> None:
+        self.stuck += 1
+        self._add_thread()
+
+    def shutdown(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002 -- APScheduler's signature
+        for _ in range(self.slots + self.stuck):
+            self._calls.put(END)

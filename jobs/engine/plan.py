@@ -1,0 +1,50 @@
+"""A definition as it was applied: what claims and runs go by, and what the store keeps of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from hashlib import blake2b
+
+import orjson
+
+from jobs.engine.execute import Call
+from jobs.engine.pools import lane_of
+from jobs.models import JobDefinition
+from jobs.schedule.policy import Policy
+from jobs.schedule.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A definition as it was applied: what a claim and a run need to know of it."""
+
+    revision: int
+    schedule: Schedule
+    policy: Policy
+    call: Call
+    scheduled_from: datetime
+    lane: str
+
+    @classmethod
+    def of(cls, definition: JobDefinition) -> Plan:
+        return cls(
+            revision=definition.revision,
+            schedule=definition.schedule,
+            policy=Policy(definition.coalesce, definition.max_instances, definition.misfire_grace_seconds),
+            call=Call.of(definition),
+            scheduled_from=definition.scheduled_from,
+            lane=lane_of(definition),
+        )
+
+    @property
+    def state(self) -> bytes:
+        """What the store keeps: JSON, and no callable.  It begins with a digest of the rest, which stands for it in a claim."""
+        values = {"version": 1, "revision": self.revision, "schedule": self.schedule.to_json(), "policy": asdict(self.policy)}
+        digest = blake2b(orjson.dumps(values), digest_size=8).hexdigest()
+        return orjson.dumps({"digest": digest, **values})
+
+    def applied_as(self, state: bytes) -> Plan:
+        """This plan with the schedule and policy that the store holds, which an edit may have left behind for a moment."""
+        values = orjson.loads(state)
+        return replace(self, revision=values["revision"], schedule=Schedule.from_json(values["schedule"]), policy=Policy(**values["policy"]))

@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
+
+from jobs.engine.claim_result import Claim
+from jobs.engine.pools import THREADS
+from jobs.engine.scheduler import Scheduler
+from jobs.models import CODE, JobRun
+from jobs.registry import job, unregister
+from tests.jobs.engine.manual_scheduler import START, Hand, answers, define, rooms, seconds
+from tests.waiting import wait_until
+
+database = pytest.mark.django_db
+
+
+def at_the_same_time(*steps: Callable[[], Any]) -> list[Any]:
+    """Take each step in a thread, and on a connection, of its own; their answers."""
+    barrier, found = threading.Barrier(len(steps)), dict[int, Any]()
+
+    def take(number: int, step: Callable[[], Any]) -> None:
+        try:
+            barrier.wait(10)
+            found[number] = step()
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=take, args=step) for step in enumerate(steps)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return [found[number] for number in range(len(steps))]
+
+
+def while_held(job_id: str, step: Callable[[], Claim]) -> Claim:
+    """Take `step` while somebody else keeps the store's row of a job locked; what it claims."""
+    locked, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT 1 FROM django_apscheduler_djangojob WHERE id = %s FOR UPDATE", [job_id])
+            locked.set()
+            released.wait(10)
+            cursor.execute("ROLLBACK")
+
+    def claim() -> Claim:
+        locked.wait(10)
+        try:
+            return step()
+        finally:
+            released.set()
+
+    _held, claimed = at_the_same_time(hold, claim)
+    return claimed  # type: ignore[no-any-return]  # at_the_same_time takes steps of any kind
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_stores_that_claim_together_answer_each_slot_once() -> None:
+    one, two = Hand("one"), Hand("two")
+    for number in range(60):
+        define(f"job-{number}")
+    one.reconcile(START)
+    for round_ in range(1, 6):
+        now = START + seconds(60 * round_)
+        first, second = at_the_same_time(lambda: one.claim(now), lambda: two.claim(now))  # noqa: B023 -- done within the loop
+        rest = one.claim(now)
+        started = [run.job_id for claim in (first, second, rest) for run in claim.start]
+        assert sorted(started) == sorted(f"job-{number}" for number in range(60))
+        for hand, runs in ((one, first.start + rest.start), (two, second.start)):
+            hand.finish(runs, now)
+    assert JobRun.objects.count() == 300
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_stores_start_a_requested_run_once() -> None:
+    hands = [Hand("one"), Hand("two"), Hand("three")]
+    runs = [JobRun.objects.request(define(f"job-{number}", trigger="manual"), "ada") for number in range(20)]
+    now = max(run.queued_at for run in runs)
+    claims = at_the_same_time(*(lambda hand=hand: hand.claim_requested(now) for hand in hands))
+    started = [run.id for claim in [*claims, hands[0].claim_requested(now)] for run in claim.start]
+    assert sorted(started) == sorted(run.pk for run in runs)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_store_takes_what_another_has_not_locked() -> None:
+    one, two = Hand("one"), Hand("two")
+    for job_id in ("held", "free"):
+        define(job_id)
+    one.reconcile(START)
+    claimed = while_held("held", lambda: two.claim(START + seconds(60)))
+    assert [run.job_id for run in claimed.start] == ["free"]
+    assert [run.job_id for run in one.claim(START + seconds(60)).start] == ["held"]
+
+
+@database
+@pytest.mark.parametrize(("coalesce", "rows"), [(True, 1), (False, 101)])
+def test_a_week_of_downtime_of_a_job_of_one_second_is_one_claim_of_little_work(*, coalesce: bool, rows: int) -> None:
+    hand = Hand()
+    define("a", interval_seconds=1, coalesce=coalesce, misfire_grace_seconds=None)
+    took = peak = 0.0
+    for weeks in (1, 2):  # the second one finds everything imported
+        before, started = JobRun.objects.count(), time.thread_time()
+        tracemalloc.start() if weeks == 2 else hand.reconcile(START)
+        claim = hand.claim(START + timedelta(days=7 * weeks))
+        took, peak = time.thread_time() - started, tracemalloc.get_traced_memory()[1]
+        assert JobRun.objects.count() - before == rows
+        assert [run.job_id for run in claim.start] == ["a"]
+        hand.finish(claim.start, START + timedelta(days=7 * weeks))
+        JobRun.objects.unclaimed().update(status="cancelled", finished_at=START)
+    tracemalloc.stop()
+    assert sum(slots for _slot, _status, slots in answers("a")) == 2 * 604_800
+    assert took < 0.05
+    assert peak < 1_000_000
+
+
+@database
+def test_overlap_is_counted_over_all_schedulers() -> None:
+    one, two = Hand("one"), Hand("two")
+    define("a")
+    (run,) = one.tick(START + seconds(60))
+    assert two.tick(START + seconds(120)) == []
+    skipped = JobRun.objects.get(status="skipped")
+    assert (skipped.reason, skipped.scheduled_for) == (f"run {run.id} was still going", START + seconds(120))
+    one.finish([run], START + seconds(130))
+    assert len(two.tick(START + seconds(180))) == 1
+
+
+@database
+def test_as_many_runs_overlap_as_the_definition_allows() -> None:
+    hand = Hand()
+    define("a", max_instances=2)
+    for minute in (1, 2, 3):
+        hand.tick(START + seconds(60 * minute))
+    assert [status for _slot, status, _slots in answers("a")] == ["running", "running", "skipped"]
+
+
+@database
+def test_a_run_asked_for_by_hand_obeys_the_overlap_policy_and_a_retry_waits() -> None:
+    hand, definition = Hand(), define("a")
+    (going,) = hand.tick(START + seconds(60))
+    asked = JobRun.objects.request(definition, "ada")
+    retry = JobRun.objects.create(job=definition, scheduled_for=START, attempt=2, cause="retry", not_before=START)
+    now = max(START, asked.queued_at) + seconds(61)
+    assert hand.claim_requested(now).start == []
+    asked.refresh_from_db()
+    assert (asked.status, asked.reason) == ("skipped", f"run {going.id} was still going")
+    hand.finish([going], now)
+    assert [run.id for run in hand.claim_requested(now).start] == [retry.pk]
+
+
+@database
+def test_a_requested_run_of_a_job_that_was_archived_meanwhile_is_skipped() -> None:
+    hand, definition = Hand(), define("a", trigger="manual")
+    asked = JobRun.objects.request(definition, "ada")
+    definition.archive(CODE)
+    assert hand.claim_requested(asked.queued_at).start == []
+    asked.refresh_from_db()
+    assert (asked.status, asked.reason) == ("skipped", "the job was archived")
+
+
+@database
+def test_a_full_lane_leaves_its_jobs_due_and_others_go_on() -> None:
+    @job("tests_async")
+    async def later() -> None: ...
+
+    hand = Hand()
+    define("sync")
+    define("async", function="tests_async")
+    hand.reconcile(START)
+    lanes = rooms(START + seconds(60))
+    lanes[THREADS].now = 0
+    claim = hand.store.claim(START + seconds(60), "one", lanes, 10)
+    unregister("tests_async")
+    assert [run.job_id for run in claim.start] == ["async"]
+    assert claim.left == {THREADS}
+    assert DjangoJob.objects.get(pk="sync").next_run_time == START + seconds(60)
+    assert answers("sync") == []
+
+
+@database
+def test_runs_beyond_the_room_wait_in_this_process_and_the_rest_stays_due() -> None:
+    hand = Hand()
+    for number in range(6):
+        define(f"job-{number}")
+    hand.reconcile(START)
+    claim = hand.claim(START + seconds(60), at_once=2, soon=1)
+    assert (len(claim.start), len(claim.keep), claim.left) == (2, 1, {THREADS})
+    assert sorted(JobRun.objects.values_list("status", flat=True)) == ["queued", "running", "running"]
+    assert DjangoJob.objects.filter(next_run_time=START + seconds(60)).count() == 3
+
+
+@database
+@pytest.mark.parametrize("room", [1, 3, 8])
+def test_neither_a_burst_nor_what_comes_due_beside_it_has_to_wait_for_the_other(room: int) -> None:
+    """One job comes due at every claim; there is room for `room` runs of the 48 that were due before it."""
+    hand = Hand()
+    for number in range(48):
+        define(f"burst-{number}", trigger="once", run_at=START + seconds(60), misfire_grace_seconds=None)
+    for number in range(64):
+        define(f"new-{number}", trigger="once", run_at=START + seconds(61 + number))
+    hand.reconcile(START)
+    claims = [[run.job_id for run in hand.claim(START + seconds(61 + number), at_once=room).start] for number in range(64)]
+    started = [job_id for claim in claims for job_id in claim]
+    assert len(started) == len(set(started))
+    last_of_burst = max(number for number, claim in enumerate(claims) if any(job_id.startswith("burst") for job_id in claim))
+    assert sum(job_id.startswith("burst") for job_id in started) == 48
+    assert last_of_burst <= 48 / (room * 3 / 4)
+    for first in range(0, last_of_burst - 3, 4):
+        assert any(job_id.startswith("new") for claim in claims[first : first + 4] for job_id in claim)
+    if room >= 4:
+        assert all(f"new-{number}" in claims[number] for number in range(last_of_burst))
+
+
+@database
+def test_a_slot_that_waited_for_room_is_not_late() -> None:
+    hand = Hand()
+    define("a", misfire_grace_seconds=1)
+    hand.reconcile(START)
+    (run,) = hand.claim(START + seconds(63), judged_at=START + seconds(60)).start
+    assert run.scheduled_for == START + seconds(60)
+
+
+@database
+def test_the_store_holds_json_that_names_no_callable_and_no_secret() -> None:
+    define("a", kwargs={"limit": 31_415})
+    Hand().reconcile(START)
+    state = bytes(DjangoJob.objects.get(pk="a").job_state)
+    assert list(json.loads(state)) == ["digest", "version", "revision", "schedule", "policy"]
+    assert b"tests_nothing" not in state
+    assert b"31415" not in state
+
+
+@database
+def test_history_never_goes_to_the_stock_table() -> None:
+    hand = Hand()
+    define("a")
+    hand.finish(hand.tick(START + seconds(60)), START + seconds(61))
+    assert not DjangoJobExecution.objects.exists()
+
+
+@database
+def test_a_claim_says_what_it_answered_and_claims_nothing_twice() -> None:
+    hand = Hand()
+    define("a")
+    hand.reconcile(START)
+    assert hand.claim(START + seconds(59)).answered == 0
+    assert hand.claim(START + seconds(60)).answered == 1
+    assert hand.claim(START + seconds(60)).answered == 0
+
+
+@pytest.mark.alone
+@pytest.mark.django_db(transaction=True)
+def test_forty_jobs_on_ten_threads_are_all_on_time() -> None:
+    """Their grace is a second; the last of them start after two, because waiting for a thread is not lateness."""
+    gate = threading.Event()
+
+    @job("tests_slow")
+    def slow() -> None:
+        gate.wait(0.6)
+
+    due = datetime.now(UTC) + seconds(1.5)
+    for number in range(40):
+        define(f"slow-{number}", function="tests_slow", trigger="once", interval_seconds=0, run_at=due, misfire_grace_seconds=1, created_at=due - seconds(60))
+    scheduler = Scheduler(threads=10, drain_seconds=5)
+
+    def serve() -> None:
+        try:
+            scheduler.start()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        wait_until(lambda: JobRun.objects.filter(job__function="tests_slow").finished().count() == 40, timeout=30)
+    finally:
+        scheduler.stop()
+        thread.join(20)
+        wait_until(lambda: not [other for other in threading.enumerate() if other.name.startswith("jobs-")])
+        unregister("tests_slow")
+    runs = JobRun.objects.filter(job__function="tests_slow")
+    assert set(runs.values_list("status", flat=True)) == {"succeeded"}
+    assert max(run.lateness or 0 for run in runs) > 1.5

@@ -1,0 +1,231 @@
+"""The engine against a small model: whatever happens in whatever order, every slot has exactly one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django_apscheduler.models import DjangoJob
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from jobs.engine.execute import Run
+from jobs.engine.instance import settle_runs_of
+from jobs.models import FOREVER, JobDefinition, JobRun, Status
+from jobs.schedule.triggers import TICK
+from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, answers, at, define, seconds
+
+pytestmark = pytest.mark.django_db
+
+JOBS: dict[str, dict[str, Any]] = {
+    "coalesced": {"interval_seconds": 60, "misfire_grace_seconds": None, "retry_abandoned": True},
+    "each": {"interval_seconds": 45, "misfire_grace_seconds": None, "coalesce": False, "max_instances": 2},
+    "strict": {"interval_seconds": 30, "misfire_grace_seconds": 20, "max_retries": 2},
+}
+jobs = st.sampled_from(sorted(JOBS))
+schedulers = st.sampled_from([0, 1])
+edits = st.one_of(
+    st.fixed_dictionaries({"interval_seconds": st.sampled_from([0, 7, 30, 45, 60, 100, 3600])}),
+    st.fixed_dictionaries({"paused_until": st.sampled_from([None, None, FOREVER]) | st.integers(1, 1000).map(seconds)}),
+    st.fixed_dictionaries({"enabled": st.sampled_from([True, True, False])}),
+    st.fixed_dictionaries({"archived_at": st.sampled_from([None, None, START])}),
+    st.fixed_dictionaries({"title": st.sampled_from(["one", "another"])}),
+)
+
+
+@dataclass
+class Epoch:
+    """A stretch of time in which a job's schedule stayed the same; it holds for slots later than `since`."""
+
+    since: datetime
+    interval: int
+    enabled: bool = True
+    paused_until: datetime = START
+    archived: bool = False
+
+    def count(self, after: datetime, until: datetime) -> int:
+        """The slots later than `after` and no later than `until` that should be answered."""
+        after = max(after, self.since, self.paused_until - TICK)
+        if not self.enabled or self.archived or not self.interval or until <= after:
+            return 0
+        step = seconds(self.interval)
+        return (until - START) // step - (after - START) // step
+
+
+class Engine(RuleBasedStateMachine):
+    """Two schedulers on one database, staff who edit, and a clock that jumps."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.now, self.set_back = START, timedelta()
+        self.lives = 0
+        self.hands: list[Hand | None] = [self._new_hand(), self._new_hand()]
+        self.dead: list[str] = []
+        self.going: dict[str, list[Run]] = {}
+        self.started: set[tuple[str, datetime, int]] = set()
+        self.epochs: dict[str, list[Epoch]] = {}
+        self.checked = dict.fromkeys(JOBS, (0, START))
+        for job_id, fields in JOBS.items():
+            define(job_id, **fields)
+            self.epochs[job_id] = [Epoch(START, fields["interval_seconds"])]
+
+    def _new_hand(self) -> Hand:
+        self.lives += 1
+        return Hand(f"life-{self.lives}")
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    @rule(hours=st.integers(1, 30))
+    def clock_jumps_forward(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+
+    @rule(by=st.integers(1, 4000))
+    def clock_is_set_back(self, by: int) -> None:
+        """Schedulers go on by their own clock; whoever edits sees the new time."""
+        self.set_back = min(seconds(by), self.now - START)
+
+    # -- schedulers -------------------------------------------------------------------------------------
+
+    @rule(number=schedulers, room=st.sampled_from([0, 1, 1000, 1000]), later=st.integers(0, 150))
+    def tick(self, number: int, room: int, later: int) -> None:
+        self.now += seconds(later)
+        if hand := self.hands[number]:
+            for _ in range(2):  # the first may find an entry that was damaged, the second answers its slots
+                hand.reconcile(self.now)
+                self._start(hand, hand.claim(self.now, at_once=room).start)
+                self._start(hand, hand.claim_requested(self.now, at_once=room).start)
+            self._check(everything=room == 1000)
+
+    @rule(later=st.integers(0, 150))
+    def both_tick(self, later: int) -> None:
+        """Hypothesis leaves out rules at random; without this one, many examples would hardly tick."""
+        self.hands = [hand or self._new_hand() for hand in self.hands]
+        self.tick(0, 1000, later)
+        self.tick(1, 1000, 0)
+
+    def _start(self, hand: Hand, runs: list[Run]) -> None:
+        for run in runs:
+            attempt = (run.job_id, run.scheduled_for, run.attempt)
+            assert attempt not in self.started, f"{attempt} was started twice"
+            self.started.add(attempt)
+            self.going.setdefault(hand.instance, []).append(run)
+
+    @rule(number=schedulers, claiming=st.booleans())
+    def crash(self, number: int, claiming: bool) -> None:
+        """The process dies, perhaps before its claim has committed."""
+        if hand := self.hands[number]:
+            with transaction.atomic():
+                if claiming:
+                    hand.reconcile(self.now)
+                    hand.claim(self.now)
+                transaction.set_rollback(True)
+            self.dead.append(hand.instance)
+            self.going.pop(hand.instance, None)
+            self.hands[number] = None
+
+    @rule(number=schedulers)
+    def restart(self, number: int) -> None:
+        self.hands[number] = self.hands[number] or self._new_hand()
+
+    @precondition(lambda self: self.dead)
+    @rule()
+    def reap(self) -> None:
+        settle_runs_of(self.dead, self.now)
+        assert not JobRun.objects.active().filter(instance__in=self.dead).exists()
+        self.dead.clear()
+
+    @rule(number=schedulers, status=st.sampled_from([Status.SUCCEEDED, Status.FAILED]))
+    def runs_end(self, number: int, status: Status) -> None:
+        hand = self.hands[number]
+        if hand is not None and (runs := self.going.pop(hand.instance, [])):
+            assert hand.finish(runs, self.now, status) == {run.id for run in runs}
+
+    # -- staff -------------------------------------------------------------------------------------------
+
+    def _edit(self, job_id: str, **changes: Any) -> None:
+        # The wall clock may be set back behind slots that were answered, and behind the edit before.
+        wall = self.now - self.set_back
+        latest = answers(job_id)[-1:]
+        with at(wall):
+            JobDefinition.objects.get(pk=job_id).edit(STAFF, **changes)
+        last = self.epochs[job_id][-1]
+        since = max([wall, last.since, *(slot for slot, _status, _slots in latest)])
+        epoch = Epoch(
+            since,
+            changes.get("interval_seconds", last.interval),
+            changes.get("enabled", last.enabled),
+            changes.get("paused_until", last.paused_until) or START,
+            changes["archived_at"] is not None if "archived_at" in changes else last.archived,
+        )
+        if epoch != Epoch(since, last.interval, last.enabled, last.paused_until, last.archived):
+            self.epochs[job_id].append(epoch)
+
+    @rule(job_id=jobs, changes=st.lists(edits, min_size=1, max_size=3), between=st.integers(-200, 200))
+    def staff_edit(self, job_id: str, changes: list[dict[str, Any]], between: int) -> None:
+        """One edit or several, with nobody there to apply those before the last; the clock may be set back between them."""
+        for change in changes:
+            pause = change.get("paused_until")
+            self._edit(job_id, **change | ({"paused_until": self.now - self.set_back + pause} if isinstance(pause, timedelta) else {}))
+            self.now += seconds(max(between, 0))
+            self.set_back = min(self.set_back + seconds(max(-between, 0)), self.now - START)
+
+    @rule(job_id=jobs)
+    def run_now(self, job_id: str) -> None:
+        with at(self.now - self.set_back):
+            JobRun.objects.request(JobDefinition.objects.get(pk=job_id), "ada")
+
+    @rule(job_id=jobs)
+    def the_entry_is_damaged(self, job_id: str) -> None:
+        """Somebody wrote nonsense into the store."""
+        DjangoJob.objects.filter(pk=job_id, next_run_time__lte=self.now).update(job_state=b"{}")
+
+    def teardown(self) -> None:
+        self.both_tick(0)
+
+    # -- what must hold ------------------------------------------------------------------------------------
+
+    def _expected(self, job_id: str, after: datetime, until: datetime) -> int:
+        epochs = self.epochs[job_id]
+        ends = [epoch.since for epoch in epochs[1:]] + [until]
+        return sum(epoch.count(after, min(until, end)) for epoch, end in zip(epochs, ends, strict=True))
+
+    def _check(self, everything: bool) -> None:
+        """Each new row is one of its job's slots and counts those since the row before; with `everything` none is left over."""
+        for job_id in JOBS:
+            number, last = self.checked[job_id]
+            rows = answers(job_id)
+            assert all(slot <= last for slot, _status, _slots in rows[:number]), f"{job_id} has a new answer for a slot before {last}"
+            for slot, status, slots in rows[number:]:
+                assert self._expected(job_id, slot - TICK, slot) == 1, f"{job_id} answered {slot} ({status}), which is none of its slots"
+                assert self._expected(job_id, last, slot) == slots, f"{job_id} says {slots} slots from {last} to {slot} ({status})"
+                last = slot
+            self.checked[job_id] = (len(rows), last)
+            assert not everything or self._expected(job_id, last, self.now) == 0, f"{job_id} has slots after {last} without an answer"
+        for definition in JobDefinition.objects.all():
+            assert definition.runs.occupying().count() <= definition.max_instances
+
+
+def test_every_slot_has_exactly_one_answer_whatever_happens() -> None:
+    class Isolated(Engine):
+        """Each example in a transaction of its own, that is rolled back."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.example = transaction.atomic()
+            self.example.__enter__()
+
+        def teardown(self) -> None:
+            try:
+                super().teardown()
+            finally:
+                transaction.set_rollback(True)
+                self.example.__exit__(None, None, None)
+
+    run_state_machine_as_test(
+        Isolated,
+        settings=settings(max_examples=50, stateful_step_count=20, deadline=None, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck)),
+    )
