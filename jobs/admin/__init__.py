@@ -4,8 +4,8 @@ import django_apscheduler.admin  # noqa: F401 -- it has to register its pages be
 from django.contrib import admin
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from jobs.admin.definition import JobDefinitionAdmin
-from jobs.admin.run import JobRunAdmin
+from jobs.admin.job.model_admin import JobDefinitionAdmin
+from jobs.admin.run.model_admin import JobRunAdmin
 from jobs.models import JobDefinition, JobRun
 
 # The stock pages run jobs inside the web worker, for anybody who may look at them.

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from jobs.admin.recent import newest_first
+from jobs.admin.job.latest import newest_first
 from jobs.models import Cause, JobDefinition, JobRun, Status
 from jobs.models.run import ACTIVE, BAD
 

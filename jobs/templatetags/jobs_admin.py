@@ -16,17 +16,17 @@ from django.utils.dateformat import format as date_format
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
-from jobs import wording
-from jobs.admin.history import Change, changes_between
-from jobs.admin.overview import overview
-from jobs.admin.progress import Progress
-from jobs.admin.recent import StripRun
-from jobs.admin.run_list import BEFORE, ON, RunChangeList
-from jobs.admin.state import SchedulerState, scheduler_state
-from jobs.admin.verbs import Verb
-from jobs.durations import write_duration
+from jobs.admin import wording
+from jobs.admin.durations import write_duration
+from jobs.admin.job.history import Change, changes_between
+from jobs.admin.job.latest import StripRun
+from jobs.admin.job.verbs import Verb
+from jobs.admin.overview.overview import overview
+from jobs.admin.overview.state import SchedulerState, scheduler_state
+from jobs.admin.run.changelist import BEFORE, ON, RunChangeList
+from jobs.admin.run.progress import Progress
+from jobs.admin.wording import show_distance, show_moment, show_seconds, show_value
 from jobs.models import FOREVER, JobDefinition, JobRun, Status
-from jobs.wording import show_distance, show_moment, show_seconds, show_value
 
 register = template.Library()
 

@@ -1,0 +1,23 @@
+"""The forms of the admin: what people type, made into what the models take."""
+
+from jobs.admin.forms.actions import PauseForm, ReasonForm, RunForm, RunManyForm
+from jobs.admin.forms.conflict import Conflict
+from jobs.admin.forms.duration import DurationField
+from jobs.admin.forms.job import FAILURE, FIELDS, LATENESS, RETENTION, SCHEDULE, JobForm, ScheduleForm, job_form
+
+__all__ = [
+    "FAILURE",
+    "FIELDS",
+    "LATENESS",
+    "RETENTION",
+    "SCHEDULE",
+    "Conflict",
+    "DurationField",
+    "JobForm",
+    "PauseForm",
+    "ReasonForm",
+    "RunForm",
+    "RunManyForm",
+    "ScheduleForm",
+    "job_form",
+]

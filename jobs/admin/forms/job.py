@@ -1,0 +1,203 @@
+"""The form of a job's page, and the part of it that the preview reads while somebody types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django import forms
+from django.conf import settings
+from django.http import QueryDict
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs.admin.forms.arguments import JSON_FIELD, PREFIX, argument_fields, initial_of, kwargs_of
+from jobs.admin.forms.conflict import Conflict
+from jobs.admin.forms.duration import DurationField
+from jobs.admin.wording import show_value
+from jobs.models import JobDefinition, Trigger
+
+if TYPE_CHECKING:
+    JobModelForm = forms.ModelForm[JobDefinition]
+else:
+    JobModelForm = forms.ModelForm
+
+SCHEDULE = ("trigger", "interval_seconds", "cron", "run_at", "timezone", "starts_at", "ends_at", "jitter_seconds")
+LATENESS = ("misfire_grace_seconds", "coalesce", "max_instances")
+FAILURE = ("timeout_seconds", "max_retries", "retry_backoff_seconds", "retry_abandoned", "executor")
+RETENTION = ("keep_runs", "keep_days")
+FIELDS = ("title", "function", "enabled", *SCHEDULE, *LATENESS, *FAILURE, *RETENTION)
+EXAMPLES = gettext_lazy("90 (seconds), 15m, 4h or 1d 12h.")
+
+
+class Moment(forms.DateTimeInput):
+    """The browser's own date and time picker, to the second."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M:%S", attrs={"step": 1})
+
+
+class MomentField(forms.DateTimeField):
+    """A moment in the time zone of the site, which the help text names."""
+
+    def __init__(self, *, label: Any, help_text: Any = "") -> None:
+        zone = format_lazy("{} {}.", gettext_lazy("Time in"), settings.TIME_ZONE)
+        super().__init__(label=label, required=False, widget=Moment(), help_text=format_lazy("{} {}", help_text, zone) if help_text else zone)
+
+
+class ScheduleForm(JobModelForm):
+    """When a job fires, and nothing else."""
+
+    interval_seconds = DurationField(
+        label=gettext_lazy("Every"), empty_value=0, help_text=format_lazy("{} {}", EXAMPLES, gettext_lazy("0 takes the job off the schedule."))
+    )
+    run_at = MomentField(label=gettext_lazy("Run at"))
+    starts_at = MomentField(label=gettext_lazy("Not before"), help_text=gettext_lazy("Intervals are counted from here."))
+    ends_at = MomentField(label=gettext_lazy("Not after"))
+    jitter_seconds = DurationField(
+        label=gettext_lazy("Jitter"),
+        empty_value=0,
+        help_text=gettext_lazy("Each run moves by a fixed share of this, so that many jobs do not start at once. For example 30s."),
+    )
+
+    class Meta:
+        model = JobDefinition
+        fields: tuple[str, ...] = SCHEDULE
+        widgets = {"timezone": forms.TextInput(attrs={"list": "vs-timezones", "autocomplete": "off", "spellcheck": "false"})}
+        help_texts = {
+            "cron": gettext_lazy("minute hour day month weekday, as in “30 2 * * 1-5” for 02:30 on weekdays; or @hourly, @daily, @weekly."),
+            "timezone": gettext_lazy("The clock that a cron expression follows, daylight saving time included. For example Europe/Vienna."),
+        }
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if self.cleaned_data.get("trigger") == Trigger.INTERVAL and not str(self.data.get(self.add_prefix("interval_seconds"), "")).strip():
+            self.add_error("interval_seconds", _("Write how often the job runs, such as 15m; 0 takes it off the schedule."))
+        return cleaned
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """A complaint about what this form does not show (the arguments as a whole, say) goes to the top of the page."""
+        for name, messages in getattr(error, "error_dict", {field: error}).items():
+            super().add_error(name if name in self.fields else None, messages)
+
+
+class JobForm(ScheduleForm):
+    """Everything that staff may change about a job.
+
+    `expected_revision` is the row that the page was made from.  When somebody else has changed the row since,
+    the form takes over what they changed and its own user did not, marks what both changed, and is not valid:
+    the user sees it all and saves again.
+    """
+
+    expected_revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    reason = forms.CharField(
+        label=gettext_lazy("Why"), required=False, max_length=100, help_text=gettext_lazy("Kept in the job's history, for the next person who wonders.")
+    )
+    misfire_grace_seconds = DurationField(
+        label=gettext_lazy("Still on time for"),
+        help_text=gettext_lazy("A run that would start later than this is recorded as missed. Empty: late is never lost."),
+    )
+    timeout_seconds = DurationField(label=gettext_lazy("Time limit"), help_text=gettext_lazy("A run that takes longer is stopped. Empty: no limit."))
+    retry_backoff_seconds = DurationField(label=gettext_lazy("Wait before a retry"), empty_value=30, help_text=gettext_lazy("Doubles with each further attempt."))
+
+    class Meta(ScheduleForm.Meta):
+        fields: tuple[str, ...] = FIELDS
+        help_texts = ScheduleForm.Meta.help_texts | {
+            "title": gettext_lazy("What people call it. Empty: its id."),
+            "enabled": gettext_lazy("Off: no run starts by itself; it can still be run by hand."),
+            "coalesce": gettext_lazy("On: after a downtime the missed runs are made up for by one. Off: each of them runs."),
+            "max_instances": gettext_lazy("1: a run that would overlap the one before is recorded as skipped."),
+            "max_retries": gettext_lazy("How often a failed run is tried again."),
+            "retry_abandoned": gettext_lazy("On only when running twice does no harm: its process may have died in the middle."),
+            "executor": gettext_lazy("A process of its own can be stopped for certain, and costs a moment more to start."),
+            "keep_runs": gettext_lazy("Older runs are deleted. Empty: all are kept."),
+            "keep_days": gettext_lazy("Older runs are deleted. Empty: for ever."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kwargs_before = self.instance.kwargs
+        self.initial = {"expected_revision": self.instance.revision, **self._shown(self.instance), **self.initial}
+        self.conflict = self._find_conflict()
+        self.overlapping = self._take_theirs(self.conflict) if self.conflict else []
+
+    # -- arguments --------------------------------------------------------------------------------
+
+    @property
+    def arguments(self) -> dict[str, forms.Field]:
+        return {name: field for name, field in self.fields.items() if name == JSON_FIELD or name.startswith(PREFIX)}
+
+    def _shown(self, row: Any) -> dict[str, Any]:
+        """What the fields show for a row, be it the job's or one of its history."""
+        values = {name: getattr(row, name) for name in self.fields if hasattr(row, name) and name != JSON_FIELD}
+        return values | initial_of(row.kwargs, self.arguments)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if not any(name in self.errors for name in self.arguments):
+            self.instance.kwargs = kwargs_of(self.cleaned_data, self.arguments)
+        for name in self.overlapping:
+            theirs = show_value(*self._stored(name))
+            self.add_error(name, _("%(people)s set this to %(value)s meanwhile. Save again to have yours.") % {"people": self._people, "value": theirs})
+        if self.conflict:
+            self.add_error(None, _("%(people)s changed this job while you had it open. Nothing of yours is stored yet.") % {"people": self._people})
+        return cleaned
+
+    def changes(self) -> dict[str, Any]:
+        """What `JobDefinition.edit` should set: the fields that the user changed."""
+        changes = {name: self.cleaned_data[name] for name in self.changed_data if name in FIELDS}
+        return changes if self.instance.kwargs == self.kwargs_before else changes | {"kwargs": self.instance.kwargs}
+
+    # -- conflicts --------------------------------------------------------------------------------
+
+    def _find_conflict(self) -> Conflict | None:
+        sent = str(self.data.get("expected_revision", ""))
+        if not self.is_bound or self.instance._state.adding or not sent.isdigit():
+            return None
+        return Conflict.since(self.instance, int(sent))
+
+    @property
+    def _people(self) -> str:
+        return (self.conflict.authors if self.conflict else "") or _("Somebody")
+
+    def _stored(self, name: str) -> tuple[str, Any]:
+        column = JSON_FIELD if name.startswith(PREFIX) else name
+        return column, getattr(self.conflict.current if self.conflict else self.instance, column)
+
+    def _take_theirs(self, conflict: Conflict) -> list[str]:
+        """Put what only others changed into the form; return the fields that both changed."""
+        before = self._shown(conflict.before) if conflict.before else {}
+        current, data, overlapping = self._shown(conflict.current), cast("QueryDict", self.data).copy(), []
+        for name, field in self.fields.items():
+            if name not in current or before.get(name) == current[name]:
+                continue
+            sent = field.widget.value_from_datadict(self.data, self.files, name)
+            if not field.has_changed(_whole_seconds(current[name]), sent):
+                continue
+            if conflict.before and not field.has_changed(_whole_seconds(before[name]), sent):
+                _put(data, name, field, current[name])
+            else:
+                overlapping.append(name)
+        data["expected_revision"] = str(conflict.current.revision)
+        self.data = data
+        return overlapping
+
+
+def _whole_seconds(value: Any) -> Any:
+    """A moment as the picker can show it."""
+    return value.replace(microsecond=0) if hasattr(value, "microsecond") else value
+
+
+def _put(data: Any, name: str, field: forms.Field, value: Any) -> None:
+    if isinstance(field, forms.BooleanField):
+        data[name] = "on" if value else "false"
+        return
+    shown = field.widget.format_value(field.prepare_value(value))
+    data[name] = (shown[0] if shown else "") if isinstance(shown, list) else "" if shown is None else shown
+
+
+def job_form(function: str, kwargs: Any) -> type[JobForm]:
+    """The form for a job that calls `function`, which now has the arguments `kwargs`."""
+    return type("JobForm", (JobForm,), argument_fields(function, kwargs))

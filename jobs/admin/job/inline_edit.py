@@ -1,0 +1,95 @@
+"""Edits that need no page: a job's interval and its switch, right in the list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from jobs.admin.access import demand, person
+from jobs.admin.forms import Conflict, DurationField
+from jobs.admin.job.actions import find_or_404
+from jobs.admin.job.confirmation import confirm_change
+from jobs.admin.job.history import changes_between
+from jobs.exceptions import RevisionMismatch
+from jobs.models import JobDefinition
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+    Base = ModelAdmin[JobDefinition]
+else:
+    Base = object
+
+log = structlog.get_logger()
+
+
+class QuickMixin(Base):
+    def get_urls(self) -> list[URLPattern]:
+        site = self.admin_site
+        return [
+            path("<slug:job_id>/quick/", site.admin_view(self.quick_view), name="jobs_jobdefinition_quick"),
+            path("<slug:job_id>/reset/<slug:field>/", site.admin_view(self.reset_view), name="jobs_jobdefinition_reset"),
+            *super().get_urls(),
+        ]
+
+    def quick_view(self, request: HttpRequest, job_id: str) -> HttpResponse:
+        """Set what the row's form sends: `enabled`, or else `interval`."""
+        return self._edit(request, job_id, lambda definition: _quick_edit(request, definition))
+
+    def reset_view(self, request: HttpRequest, job_id: str, field: str) -> HttpResponse:
+        """Give one field back to the code."""
+        return self._edit(request, job_id, lambda definition: definition.reset_to_default(field, person(request), _seen(request)))
+
+    def _edit(self, request: HttpRequest, job_id: str, edit: Any) -> HttpResponse:
+        demand(request, "change_jobdefinition")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        definition = find_or_404(job_id)
+        try:
+            changed = edit(definition)
+        except ValidationError as error:
+            messages.error(request, f"{definition}: {' '.join(error.messages)}")
+        except RevisionMismatch as error:
+            messages.error(request, _conflict_text(find_or_404(job_id), error.expected))
+        else:
+            log.info("job_changed", job=job_id, change="edit", person=request.user.get_username(), source="admin")
+            confirm_change(request, job_id, _("%(job)s saved.") % {"job": changed})
+        return HttpResponseRedirect(_way_back(request))
+
+
+def _quick_edit(request: HttpRequest, definition: JobDefinition) -> JobDefinition:
+    changes: dict[str, Any] = {}
+    if "enabled" in request.POST:
+        changes["enabled"] = request.POST["enabled"] == "on"
+    else:
+        changes["interval_seconds"] = DurationField(empty_value=0).clean(request.POST.get("interval", ""))
+    return definition.edit(person(request), _seen(request), **changes)
+
+
+def _seen(request: HttpRequest) -> int | None:
+    """The revision that the person's page showed."""
+    sent = request.POST.get("expected_revision", "")
+    return int(sent) if sent.isdigit() else None
+
+
+def _conflict_text(definition: JobDefinition, seen: int) -> str:
+    """Who changed what since revision `seen`."""
+    conflict = Conflict.since(definition, seen)
+    changes = changes_between(conflict.before, definition) if conflict and conflict.before else []
+    told = {"job": definition, "people": (conflict.authors if conflict else "") or _("Somebody")}
+    text = _("%(people)s changed %(job)s meanwhile, so nothing of yours is stored. Look at it and try again.") % told
+    return " ".join([text, *(f"{change.label}: {change.before} → {change.after}." for change in changes)])
+
+
+def _way_back(request: HttpRequest) -> str:
+    """The page that the form was on, filters and all."""
+    target = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return target if safe else reverse("admin:jobs_jobdefinition_changelist")

@@ -1,0 +1,37 @@
+"""What a job's page shows around its form: its state, what can be done, its last runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.http import HttpRequest
+
+from jobs.admin.access import may
+from jobs.admin.job.latest import SHOWN, STRIP_LENGTH, newest_first
+from jobs.admin.job.verbs import offered
+from jobs.admin.overview.state import scheduler_state
+from jobs.models import JobDefinition
+
+
+def job_context(request: HttpRequest, job_id: str | None, now: datetime) -> dict[str, Any]:
+    """The state of the job, or of no job at all while one is being added."""
+    context: dict[str, Any] = {"timezones": sorted(available_timezones()), "now": now}
+    row = JobDefinition.objects.select_related("scheduled").filter(pk=job_id).first() if job_id else None
+    if row is None or not may(request, "view_jobdefinition"):
+        return context
+    runs = list(newest_first(row.pk).only(*SHOWN, "error", "reason")[:STRIP_LENGTH])
+    problem = row.problem
+    return context | {
+        "row": row,
+        "problem": problem,
+        "words": problem or row.schedule.describe(),
+        "next_run_time": row.scheduled.next_run_time if hasattr(row, "scheduled") else None,
+        "paused": row.is_paused(now),
+        "runs": runs,
+        "latest": runs[:6],
+        "verbs": [verb for verb in offered(row, now) if may(request, verb.permission)],
+        "defaults": row.code_defaults(),
+        "scheduler": scheduler_state(now),
+    }
