@@ -3,8 +3,8 @@ from __future__ import annotations
 import signal
 
 from jobs.models import DatabaseEnvironment, JobDefinition
-from tests.api.builders import make_job
 from tests.health.asking import ask, health, scheduler
+from tests.jobs.api.builders import make_job
 from tests.processes import Site
 from tests.waiting import wait_until
 

@@ -17,8 +17,8 @@ from jobs.maintenance.prune import prune
 from jobs.models import JobRun, LateRun, RunTally, RunTotal, SchedulerInstance
 from jobs.models import run_totals
 from jobs.monitoring import metrics
-from tests.api.builders import make_job, make_run, schedule
-from tests.api.conftest import ADMIN_KEY, MONITOR_KEY, Caller, problem
+from tests.jobs.api.builders import make_job, make_run, schedule
+from tests.jobs.api.conftest import ADMIN_KEY, MONITOR_KEY, Caller, problem
 from tests.waiting import wait_until
 
 NEIGHBOURS_SECONDS = 30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.conftest import ADMIN_KEY
+from tests.jobs.api.conftest import ADMIN_KEY
 from tests.processes import Site
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()

@@ -7,8 +7,8 @@ import pytest
 from django.utils.timezone import now
 
 from jobs.models import JobRun
-from tests.api.builders import make_job, make_run
-from tests.api.conftest import ROOT, Caller, data, problem
+from tests.jobs.api.builders import make_job, make_run
+from tests.jobs.api.conftest import ROOT, Caller, data, problem
 
 pytestmark = pytest.mark.django_db
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.builders import make_job, make_run
-from tests.api.conftest import ADMIN_KEY
+from tests.jobs.api.builders import make_job, make_run
+from tests.jobs.api.conftest import ADMIN_KEY
 from tests.processes import Site
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")

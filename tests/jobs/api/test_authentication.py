@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils.timezone import now
 from structlog.testing import capture_logs
 
-from tests.api.builders import make_job
-from tests.api.conftest import ADMIN_KEY, ROOT, Caller, data, problem
+from tests.jobs.api.builders import make_job
+from tests.jobs.api.conftest import ADMIN_KEY, ROOT, Caller, data, problem
 from vsadmin.models import ApiKey, Role
 
 pytestmark = pytest.mark.django_db

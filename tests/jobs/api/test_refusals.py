@@ -10,8 +10,8 @@ from django.db import OperationalError, connection
 from structlog.testing import capture_logs
 
 from jobs.models import JobDefinition
-from tests.api.builders import make_job
-from tests.api.conftest import ROOT, Caller, data, problem
+from tests.jobs.api.builders import make_job
+from tests.jobs.api.conftest import ROOT, Caller, data, problem
 from vsadmin import api, throttle
 from vsadmin.throttle import Throttle
 

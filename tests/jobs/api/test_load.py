@@ -10,8 +10,8 @@ import pytest
 from django.db.models import Sum
 
 from jobs.models import JobDefinition, JobRun
-from tests.api.builders import make_job
-from tests.api.conftest import ADMIN_KEY
+from tests.jobs.api.builders import make_job
+from tests.jobs.api.conftest import ADMIN_KEY
 from tests.processes import Site
 from tests.waiting import wait_until
 
