@@ -12,8 +12,8 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Browser, BrowserType, Playwright, sync_playwright
 
-from tests.processes import Site, database_url
 from tests.settings import use_database_file
+from tests.support.processes import Site, database_url
 
 CHROMIUM = shutil.which("chromium")
 CHROMIUM_ARGS = [

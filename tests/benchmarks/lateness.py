@@ -10,7 +10,7 @@ from jobs.models import JobDefinition, JobRun
 from tests.benchmarks.finding import Finding, at_most, milliseconds, percentile
 from tests.benchmarks.rows import analyze, make_jobs
 from tests.benchmarks.stage import Stage, Window, last_run, watch
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def measure(stage: Stage) -> list[Finding]:

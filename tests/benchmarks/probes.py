@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.benchmarks.finding import Finding, at_least, at_most, milliseconds, percentile
 from tests.benchmarks.rows import make_jobs
 from tests.benchmarks.stage import Stage
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 CLIENTS = 4
 

@@ -17,7 +17,7 @@ from django.db.models import Max
 
 from jobs.models import JobDefinition, JobRun, SchedulerInstance
 from tests.benchmarks.environment import REPOSITORY, environment
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 START_SECONDS = 120
 

@@ -8,7 +8,7 @@ from jobs.models import JobDefinition
 from tests.benchmarks.finding import Finding, at_most, plain
 from tests.benchmarks.rows import make_jobs
 from tests.benchmarks.stage import START_SECONDS, Stage, ticked
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def measure(stage: Stage) -> list[Finding]:

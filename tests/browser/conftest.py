@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page, Playwright
 
 from jobs.models import SchedulerInstance
 from tests.browser import demo
-from tests.processes import PASSWORD, Site
-from tests.waiting import wait_until
+from tests.support.processes import PASSWORD, Site
+from tests.support.waiting import wait_until
 
 
 class Watch:

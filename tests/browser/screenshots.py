@@ -36,7 +36,7 @@ def take(folder: Path, into: Path, scheme: str) -> None:
     from django.core.management import call_command
 
     from tests.browser import demo
-    from tests.processes import Site
+    from tests.support.processes import Site
 
     call_command("migrate", verbosity=0)
     demo.fill()
@@ -54,7 +54,7 @@ def take(folder: Path, into: Path, scheme: str) -> None:
 def _addresses() -> dict[str, str]:
     from jobs.models import JobDefinition, JobRun
     from tests.browser.demo import MIRA
-    from tests.waiting import wait_until
+    from tests.support.waiting import wait_until
 
     requested = JobDefinition.objects.find("season-reset").request_run(MIRA, {"steps": 400})
     wait_until(lambda: (JobRun.objects.find(requested.pk).progress or {}).get("done", 0) > 5, message="the run never began")

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.models import JobDefinition, JobRun
-from tests.processes import Site
-from tests.waiting import wait_until
+from tests.support.processes import Site
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 JOBS = "/admin/jobs/jobdefinition/"

@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 
 from jobs.models import Author, JobDefinition, JobRun
 from tests.browser.conftest import Watch
-from tests.processes import Site
+from tests.support.processes import Site
 
 pytestmark = pytest.mark.browser
 Scheme = Literal["light", "dark"]

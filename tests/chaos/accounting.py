@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from jobs.models import JobDefinition, JobRun
-from tests.sample.ledger import Entry
+from tests.support.sample.ledger import Entry
 
 RAN = {"running", "succeeded", "failed", "timed_out", "cancelled", "abandoned"}
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.sample.fleet import Fleet, pause_for
+from tests.support.sample.fleet import Fleet, pause_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from django.utils.timezone import now
 from jobs.models import Author, JobDefinition, JobRun
 from tests.chaos.accounting import contradictions, executed_twice, unexplained
 from tests.chaos.disorder import Disorder
-from tests.cluster import Cluster
-from tests.sample.fleet import Fleet, pause_for
-from tests.waiting import wait_until
+from tests.support.cluster import Cluster
+from tests.support.sample.fleet import Fleet, pause_for
+from tests.support.waiting import wait_until
 
 MIRA = Author(name="mira", source="admin")
 SEED = 20261121

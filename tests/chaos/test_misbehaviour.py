@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from jobs.models import Author, JobDefinition, JobRun
-from tests.sample.fleet import Fleet, alive, children_of, pause_for, seconds_between
-from tests.waiting import wait_until
+from tests.support.sample.fleet import Fleet, alive, children_of, pause_for, seconds_between
+from tests.support.waiting import wait_until
 
 MIRA = Author(name="mira", source="admin")
 FOREVER = {"seconds": 3600}

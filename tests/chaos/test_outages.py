@@ -17,12 +17,12 @@ from django.db import OperationalError, connection
 
 from jobs.models import Author, JobDefinition, JobRun
 from tests.chaos.accounting import contradictions, executed_twice, unexplained
-from tests.cluster import Cluster
-from tests.disk import fill, small_file_system
-from tests.processes import Site
-from tests.sample.fixtures import database_on
-from tests.sample.fleet import Fleet, pause_for, seconds_between
-from tests.waiting import wait_until
+from tests.support.cluster import Cluster
+from tests.support.disk import fill, small_file_system
+from tests.support.processes import Site
+from tests.support.sample.fixtures import database_on
+from tests.support.sample.fleet import Fleet, pause_for, seconds_between
+from tests.support.waiting import wait_until
 
 MIRA = Author(name="mira", source="admin")
 RECOVERED_WITHIN = 2.0

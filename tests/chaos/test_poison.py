@@ -9,8 +9,8 @@ from django.db import connection
 
 from jobs.models import JobDefinition
 from tests.chaos.accounting import unexplained
-from tests.sample.fleet import Fleet, seconds_between
-from tests.waiting import wait_until
+from tests.support.sample.fleet import Fleet, seconds_between
+from tests.support.waiting import wait_until
 
 DELAYED_AT_MOST = 0.1
 

@@ -7,7 +7,7 @@ from django.utils.timezone import now
 
 from jobs.models import Author, JobDefinition
 from tests.chaos.accounting import unexplained
-from tests.sample.fleet import Fleet, pause_for
+from tests.support.sample.fleet import Fleet, pause_for
 
 FIXER = Author(name="mira", source="admin")
 

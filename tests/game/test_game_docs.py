@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import REPOSITORY
+from tests.support.processes import REPOSITORY
 from vsadmin.game import exceptions
 from vsadmin.game.standin.switches import MODES
 

@@ -9,8 +9,8 @@ import pytest
 
 from jobs.models import Author, JobDefinition, JobRun
 from tests.game.conftest import Job
-from tests.processes import Site
-from tests.waiting import wait_until
+from tests.support.processes import Site
+from tests.support.waiting import wait_until
 from vsadmin.game.exceptions import NothingWorked
 from vsadmin.game.models import CatalogMod, Feed, FeedState, GameVersion, InstalledMod, VersionEvent
 from vsadmin.game.standin.sample_folder import build_sample

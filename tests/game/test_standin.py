@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.processes import REPOSITORY, free_port
+from tests.support.processes import REPOSITORY, free_port
 from vsadmin.game.standin.server import StandIn
 
 READY = "ready\n"

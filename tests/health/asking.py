@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from tests.processes import Site, get
+from tests.support.processes import Site, get
 
 HICCUP = 2.0
 """Seconds that a busy machine may add to one answer; waiting for a database that hangs takes longer."""

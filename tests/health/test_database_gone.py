@@ -7,8 +7,8 @@ import pytest
 
 from tests.health.asking import ask, scheduler
 from tests.health.conftest import Cluster
-from tests.processes import Site
-from tests.waiting import wait_until
+from tests.support.processes import Site
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.once
 

@@ -6,8 +6,8 @@ import httpx2
 import pytest
 
 from tests.health.asking import ask, scheduler
-from tests.processes import Site
-from tests.waiting import wait_until
+from tests.support.processes import Site
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.once

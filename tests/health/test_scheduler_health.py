@@ -5,8 +5,8 @@ import signal
 from jobs.models import DatabaseEnvironment, JobDefinition
 from tests.health.asking import ask, health, scheduler
 from tests.jobs.api.builders import make_job
-from tests.processes import Site
-from tests.waiting import wait_until
+from tests.support.processes import Site
+from tests.support.waiting import wait_until
 
 STOPPED = {"status": "stopped", "job_count": 0, "last_tick_age_seconds": None, "instances": 0, "overdue_jobs": 0}
 GAME = {"game_server", "game_server_version", "game_server_uptime", "game_server_pending_restart", "disk_space"}

@@ -8,7 +8,7 @@ import pytest
 
 from jobs import clock as clocks
 from jobs.clock import CLOSE_ENOUGH, LOOKS, SET_BACK, Clock, Look, database_now, look_at_database
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 CLOSE = timedelta(seconds=0.5)

@@ -13,7 +13,7 @@ from jobs.exceptions import JobExists, JobNotFound, UnknownFunction
 from jobs.models import JobRun, Status
 from jobs.registry import current_run, job, unregister
 from jobs.service import AlreadyRunning, NotRunning, SchedulerService
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 ENTERED, LEAVE = threading.Event(), threading.Event()
 

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.sample.fixtures import cluster, fleet, migrated_cluster, own_fleet, sample_functions
+from tests.support.sample.fixtures import cluster, fleet, migrated_cluster, own_fleet, sample_functions
 
 __all__ = ["cluster", "fleet", "migrated_cluster", "own_fleet", "sample_functions"]

@@ -8,7 +8,7 @@ import statistics
 import pytest
 
 from jobs.models import Author, JobDefinition, JobRun
-from tests.sample.fleet import Fleet, pause_for, seconds_between
+from tests.support.sample.fleet import Fleet, pause_for, seconds_between
 
 MIRA = Author(name="mira", source="admin")
 CLOCKS_DIFFER_BY = 0.05

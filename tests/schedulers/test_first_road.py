@@ -10,9 +10,9 @@ from typing import Any
 import httpx2
 
 from jobs.models import JobDefinition, JobRun
-from tests.processes import Site, free_port
-from tests.sample.fleet import pause_for, seconds_between
-from tests.waiting import wait_until
+from tests.support.processes import Site, free_port
+from tests.support.sample.fleet import pause_for, seconds_between
+from tests.support.waiting import wait_until
 
 PAGE = "/admin/jobs/jobdefinition/mod_cache_refresh/change/"
 LOADED_MACHINE = 0.25

@@ -11,8 +11,8 @@ import pytest
 
 from jobs.engine.scheduler import Scheduler
 from jobs.models import JobDefinition
-from tests.sample.fleet import Fleet, pause_for
-from tests.waiting import wait_until
+from tests.support.sample.fleet import Fleet, pause_for
+from tests.support.waiting import wait_until
 
 DEFAULTS_ON = {"VS_MOD_LIST_REFRESH_INTERVAL": "3600", "VS_SERVER_VERSIONS_REFRESH_INTERVAL": "3600", "VS_GAME_SERVER_WATCH_INTERVAL": "3600"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster import Cluster
-from tests.sample.fleet import Fleet, pause_for
-from tests.waiting import wait_until
+from tests.support.cluster import Cluster
+from tests.support.sample.fleet import Fleet, pause_for
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.postgresql
 

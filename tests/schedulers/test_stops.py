@@ -16,8 +16,8 @@ from django.utils.timezone import now
 from jobs.engine.signals import GRACE_SECONDS
 from jobs.models import Author, JobDefinition, JobRun
 from tests.chaos.accounting import unexplained
-from tests.sample.fleet import Fleet, alive, children_of, pause_for, seconds_between
-from tests.waiting import wait_until
+from tests.support.sample.fleet import Fleet, alive, children_of, pause_for, seconds_between
+from tests.support.waiting import wait_until
 
 MIRA = Author(name="mira", source="admin")
 NOTICED_WITHIN = 0.5

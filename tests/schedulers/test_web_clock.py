@@ -13,7 +13,7 @@ from django.utils.timezone import now
 
 from jobs.maintenance.audit import audit_job
 from jobs.models import JobDefinition, JobRun
-from tests.sample.fleet import Fleet, seconds_between
+from tests.support.sample.fleet import Fleet, seconds_between
 
 pytestmark = pytest.mark.postgresql
 

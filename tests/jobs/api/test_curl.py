@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.api.conftest import ADMIN_KEY
-from tests.processes import Site
+from tests.support.processes import Site
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)

@@ -12,8 +12,8 @@ from django.db.models import Sum
 from jobs.models import JobDefinition, JobRun
 from tests.jobs.api.builders import make_job
 from tests.jobs.api.conftest import ADMIN_KEY
-from tests.processes import Site
-from tests.waiting import wait_until
+from tests.support.processes import Site
+from tests.support.waiting import wait_until
 
 CONNECTIONS = 16
 SECONDS = 10.0

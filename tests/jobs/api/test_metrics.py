@@ -19,7 +19,7 @@ from jobs.models import run_totals
 from jobs.monitoring import metrics
 from tests.jobs.api.builders import make_job, make_run, schedule
 from tests.jobs.api.conftest import ADMIN_KEY, MONITOR_KEY, Caller, problem
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 NEIGHBOURS_SECONDS = 30
 """PostgreSQL counts for good only what no transaction of its whole cluster can still change, and the tests beside these keep theirs open for seconds."""

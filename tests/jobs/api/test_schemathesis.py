@@ -8,7 +8,7 @@ import pytest
 
 from tests.jobs.api.builders import make_job, make_run
 from tests.jobs.api.conftest import ADMIN_KEY
-from tests.processes import Site
+from tests.support.processes import Site
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 

@@ -14,7 +14,7 @@ from jobs.engine.statements import for_connection
 from jobs.engine.statements.checkpoints import PAGES, ROWS_PER_PAGE, Checkpoints
 from jobs.engine.statements.sqlite import SQLiteStatements
 from tests.jobs.engine.manual_scheduler import START, Hand, define, seconds
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 

@@ -18,7 +18,7 @@ from jobs.engine.scheduler import Scheduler
 from jobs.models import CODE, JobRun
 from jobs.registry import job, unregister
 from tests.jobs.engine.manual_scheduler import START, Hand, answers, define, rooms, seconds
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 database = pytest.mark.django_db
 

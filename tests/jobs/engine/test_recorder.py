@@ -17,7 +17,7 @@ from jobs.engine.instance import settle_runs_of
 from jobs.engine.recorder import Recorder, retry_at
 from jobs.models import JobRun
 from tests.jobs.engine.manual_scheduler import START, Hand, define, outcome, seconds
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 NOW = START + seconds(61)
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -16,7 +16,7 @@ from jobs.engine.execute import Run
 from jobs.engine.statements import FinishedRun
 from jobs.registry import job, unregister
 from tests.jobs.engine.manual_scheduler import START
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 RELEASED = threading.Event()
 Ended = list[tuple[Run, FinishedRun]]

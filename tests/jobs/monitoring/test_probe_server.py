@@ -10,8 +10,8 @@ from django.conf import LazySettings
 
 from jobs.monitoring.probe_server import ProbeServer, serve
 from tests.health.conftest import Cluster
-from tests.processes import Site, free_port
-from tests.waiting import wait_until
+from tests.support.processes import Site, free_port
+from tests.support.waiting import wait_until
 
 MONITORING = Path(__file__).resolve().parents[2] / "docs" / "monitoring.md"
 

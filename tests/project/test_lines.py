@@ -15,7 +15,7 @@ import structlog
 from jobs.engine.execute import Run
 from jobs.registry import enter_run, leave_run
 from jobs.run_log import copy_to_run
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from vsadmin import logging as house
 from vsadmin.lines import ATOMIC, Lines
 

@@ -15,15 +15,15 @@ import pytest
 from django.db import connection
 
 from jobs.registry import all_functions, unregister
-from tests.cluster import Cluster, find_binaries
-from tests.processes import REPOSITORY, Site
-from tests.sample.fleet import Fleet
+from tests.support.cluster import Cluster, find_binaries
+from tests.support.processes import REPOSITORY, Site
+from tests.support.sample.fleet import Fleet
 
 
 @pytest.fixture
 def sample_functions() -> Iterator[None]:
     """This process knows the sample functions as well, for as long as one test takes; other tests list what is registered."""
-    importlib.reload(importlib.import_module("tests.sample.jobs"))
+    importlib.reload(importlib.import_module("tests.support.sample.jobs"))
     yield
     for function in all_functions():
         if function.name.startswith("sample_"):
@@ -45,7 +45,7 @@ def migrated_cluster() -> Iterator[Cluster]:
     try:
         cluster.start()
         cluster.execute("CREATE DATABASE migrated")
-        env = os.environ | {"VS_DATABASE_URL": cluster.url("migrated"), "DJANGO_SETTINGS_MODULE": "tests.sample.settings"}
+        env = os.environ | {"VS_DATABASE_URL": cluster.url("migrated"), "DJANGO_SETTINGS_MODULE": "tests.support.sample.settings"}
         subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], check=True, cwd=REPOSITORY, env=env)
         yield cluster
     finally:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.processes import Site
+from tests.support.processes import Site
 
 pytestmark = pytest.mark.once
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def find_binaries() -> Path | None:

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils.timezone import now
 
-from tests.processes import Site
+from tests.support.processes import Site
 from vsadmin.models import ApiKey, digest
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from jobs.models import SchedulerInstance
-from tests.processes import Site
-from tests.waiting import wait_until
+from tests.support.processes import Site
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.once

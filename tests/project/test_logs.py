@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PASSWORD, REPOSITORY, Site
 from tests.settings import SECRET_KEY_FOR_TESTS
+from tests.support.processes import PASSWORD, REPOSITORY, Site
 
 pytestmark = pytest.mark.once
 
@@ -86,7 +86,7 @@ def test_an_id_that_a_proxy_gave_is_kept_and_one_that_would_spoil_the_log_is_not
 
 
 def test_an_unexpected_error_is_logged_once_with_its_traceback_and_without_local_variables(site: Site) -> None:
-    site.start_web(DJANGO_SETTINGS_MODULE="tests.broken_settings")
+    site.start_web(DJANGO_SETTINGS_MODULE="tests.support.broken_settings")
     answer = site.anonymous().get("/broken")
     assert answer.status_code == 500
     assert "hunter2" not in answer.text

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.processes import Site
+from tests.support.processes import Site
 
 
 def test_the_docs_page_works_from_local_files_under_the_strict_policy(site: Site, page: Page) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from tests.processes import REPOSITORY
 from tests.settings import SECRET_KEY_FOR_TESTS
+from tests.support.processes import REPOSITORY
 from vsadmin.environment import Environment, read_environment
 
 pytestmark = pytest.mark.once

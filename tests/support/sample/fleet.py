@@ -13,9 +13,9 @@ from django.db import connection
 from django.utils.timezone import now
 
 from jobs.models import JobDefinition, JobRun, SchedulerInstance
-from tests.processes import Site
-from tests.sample.ledger import VARIABLE, Entry, read
-from tests.waiting import wait_until
+from tests.support.processes import Site
+from tests.support.sample.ledger import VARIABLE, Entry, read
+from tests.support.waiting import wait_until
 
 ENDED = ("succeeded", "failed", "timed_out", "cancelled", "abandoned", "missed", "skipped")
 
@@ -24,7 +24,7 @@ class Fleet:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.path = site.folder / "ledger"
-        site.env |= {"DJANGO_SETTINGS_MODULE": "tests.sample.settings", VARIABLE: str(self.path)}
+        site.env |= {"DJANGO_SETTINGS_MODULE": "tests.support.sample.settings", VARIABLE: str(self.path)}
 
     # -- processes ----------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from django.db import connection
 
 from jobs.models import SchedulerInstance
 from tests.settings import TEST_VARIABLES
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"

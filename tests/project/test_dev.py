@@ -15,8 +15,8 @@ import httpx2
 import psutil
 import pytest
 
-from tests.processes import NO_JOBS, REPOSITORY, free_port
-from tests.waiting import wait_until
+from tests.support.processes import NO_JOBS, REPOSITORY, free_port
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.once
 
