@@ -31,7 +31,7 @@ from jobs.api.schemas import (
     UpcomingData,
 )
 from jobs.models import Author, JobDefinition, JobRun, SchedulerInstance
-from jobs.monitoring.status import read_vitals
+from jobs.monitoring.status import read_status
 from jobs.registry import all_functions
 
 router = Router()
@@ -196,7 +196,7 @@ def list_functions(request: HttpRequest) -> Any:
 @router.get("/scheduler", response=Answer[SchedulerData], summary="The schedulers, as the tables know them")
 @needs("jobs.view_schedulerinstance")
 def get_scheduler(request: HttpRequest) -> Any:
-    return {"data": {"scheduler": read_vitals().as_dict(), "instances": list(SchedulerInstance.objects.order_by("started_at"))}}
+    return {"data": {"scheduler": read_status().as_dict(), "instances": list(SchedulerInstance.objects.order_by("started_at"))}}
 
 
 @router.get("/auth/me", response=Answer[CallerData], summary="Who is asking")

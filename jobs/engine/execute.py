@@ -6,14 +6,13 @@ Nothing that a job function does gets past here: whatever it raises becomes an o
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ParamSpec, Self
+from typing import Any, Self
 
 import structlog
 
@@ -22,10 +21,9 @@ from jobs.engine.statements import FinishedRun
 from jobs.models import JobDefinition, Status
 from jobs.registry import enter_run, get_function, leave_run
 from jobs.run_log import ReceivedLog, RunLog, cut_middle, to_json
+from jobs.runner import format_error
 
 log = structlog.get_logger()
-
-P = ParamSpec("P")
 
 
 class UnusableArguments(TypeError):
@@ -202,15 +200,7 @@ def _succeeded(run: Run, result: str | None, now: datetime) -> FinishedRun:
 
 
 def _failed(run: Run, error: BaseException, now: datetime) -> FinishedRun:
-    return failed(run, now, _say(error), _trace(error))
-
-
-def _say(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except BaseException as second:  # noqa: BLE001 -- an error that cannot even be printed is still only an outcome
-        text = f"(its text cannot be had: {type(second).__name__})"
-    return f"{type(error).__name__}: {text}"
+    return failed(run, now, format_error(error), _trace(error))
 
 
 def _trace(error: BaseException) -> str:
@@ -234,54 +224,3 @@ def stopped(run: Run, now: datetime, verdict: Status, note: str = "") -> Finishe
     finished = run.finish(verdict, now, error=error.removeprefix("; "))
     log.warning("job_run_failed", job=run.job_id, run_id=run.id, attempt=run.attempt, status=verdict.value, error=error, duration=round(finished.duration_seconds, 6))
     return finished
-
-
-def safe_job(name: str) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
-    """Wrap a sync or async function: its start, completion and failure are logged, and it never raises.
-
-    A failed call returns None.
-    """
-
-    def wrap(function: Callable[P, Any]) -> Callable[P, Any]:
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def call_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with _Story(name) as story:
-                    story.result = await function(*args, **kwargs)
-                return story.result
-
-            return call_async
-
-        @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
-            with _Story(name) as story:
-                story.result = function(*args, **kwargs)
-            return story.result
-
-        return call
-
-    return wrap
-
-
-class _Story:
-    """The two log lines of a call that must not raise."""
-
-    def __init__(self, name: str) -> None:
-        self._log = log.bind(job=name)
-        self.result: Any = None
-
-    def __enter__(self) -> Self:
-        self._started = time.monotonic()
-        self._log.info("job_run_started")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        duration = round(time.monotonic() - self._started, 6)
-        if error is None:
-            self._log.info("job_run_succeeded", duration=duration)
-            return False
-        if isinstance(error, asyncio.CancelledError):
-            return False  # the task's owner asked for this, and has to see it
-        self._log.error("job_run_failed", duration=duration, error=_say(error), exc_info=error)
-        return True

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 Answer = TypeVar("Answer")
 
 
-class Guarded(Generic[Answer]):
+class DeadlineCheck(Generic[Answer]):
     """A question asked in a thread of its own, one at a time, whose last answer is good for a moment.
 
     The thread closes its database connection after each question: a connection that hangs would otherwise hang for

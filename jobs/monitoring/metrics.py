@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from jobs.models import JobDefinition, RunTotal, Status
 from jobs.models.run_stats import DELAY_BOUNDS, DURATION_BOUNDS, Histogram, Totals
-from jobs.monitoring.status import Vitals, read_vitals
+from jobs.monitoring.status import SchedulerStatus, read_status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_FOR_SECONDS = 5.0
@@ -80,12 +80,12 @@ def _queued() -> int:
     return int(count)
 
 
-def _scheduler(vitals: Vitals, moment: datetime) -> Iterator[str]:
-    last_tick = None if vitals.last_tick_age_seconds is None else moment - timedelta(seconds=vitals.last_tick_age_seconds)
+def _scheduler(status: SchedulerStatus, moment: datetime) -> Iterator[str]:
+    last_tick = None if status.last_tick_age_seconds is None else moment - timedelta(seconds=status.last_tick_age_seconds)
     build = {"version": getattr(settings, "VERSION", ""), "python": python_version()}
     yield from _family("vsadmin_build_info", "gauge", "What is running; always 1.", [("", build, 1)])
-    yield from _family("vsadmin_scheduler_up", "gauge", "1 while some scheduler completed a tick within the last 10 s.", [("", {}, vitals.status == "running")])
-    yield from _family("vsadmin_scheduler_instances", "gauge", "Schedulers that completed a tick within the last 10 s.", [("", {}, vitals.instances)])
+    yield from _family("vsadmin_scheduler_up", "gauge", "1 while some scheduler completed a tick within the last 10 s.", [("", {}, status.status == "running")])
+    yield from _family("vsadmin_scheduler_instances", "gauge", "Schedulers that completed a tick within the last 10 s.", [("", {}, status.instances)])
     yield from _family("vsadmin_scheduler_last_tick_timestamp_seconds", "gauge", "When a scheduler last completed a tick; 0: never.", [("", {}, _timestamp(last_tick))])
     yield from _family("vsadmin_runs_queued", "gauge", "Runs that wait for their start.", [("", {}, _queued())])
 
@@ -123,7 +123,7 @@ def _runs(totals: Totals) -> Iterator[str]:
 def make_exposition() -> str:
     """The whole text, from the tables as they are now.  Raises DatabaseError."""
     RunTotal.objects.roll_up()
-    lines = [*_scheduler(read_vitals(), now()), *_jobs(), *_runs(RunTotal.objects.current())]
+    lines = [*_scheduler(read_status(), now()), *_jobs(), *_runs(RunTotal.objects.current())]
     return "\n".join(lines) + "\n"
 
 

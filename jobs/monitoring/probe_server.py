@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 
-from jobs.monitoring.deadline import Guarded
+from jobs.monitoring.deadline import DeadlineCheck
 from jobs.monitoring.metrics import CONTENT_TYPE, exposition
 from jobs.monitoring.readiness import why_not_ready
 
@@ -38,8 +38,8 @@ class ProbeServer(ThreadingHTTPServer):
 
     def __init__(self, host: str, port: int, tick_age: TickAge) -> None:
         self.tick_age = tick_age
-        self._ready = Guarded("readiness", lambda: why_not_ready() or "")
-        self._metrics = Guarded("metrics", exposition)
+        self._ready = DeadlineCheck("readiness", lambda: why_not_ready() or "")
+        self._metrics = DeadlineCheck("metrics", exposition)
         super().__init__((host, port), Handler)
 
     def livez(self, _headers: Mapping[str, str]) -> Answer:

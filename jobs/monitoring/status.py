@@ -28,7 +28,7 @@ _QUERY = """
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class SchedulerStatus:
     """What a probe wants to know of the schedulers.  The defaults are what is said when nothing can be known.
 
     A tick in the future is no sign of life: the clock was set back since.
@@ -46,10 +46,10 @@ class Vitals:
         return {name: value for name, value in asdict(self).items() if name != "problem" or value is not None}
 
 
-UNKNOWN = Vitals(problem="the database does not answer")
+UNKNOWN = SchedulerStatus(problem="the database does not answer")
 
 
-def read_vitals() -> Vitals:
+def read_status() -> SchedulerStatus:
     """Ask the tables.  Raises DatabaseError."""
     jobs, overdue, running, stuck, last_tick, environment, moment = _row()
     foreign = environment is not None and environment != settings.ENVIRONMENT
@@ -58,7 +58,7 @@ def read_vitals() -> Vitals:
         problem = f"the database belongs to the environment {environment!r}, this is {settings.ENVIRONMENT!r}; `manage.py jobs adopt` makes it ours"
     elif stuck:
         problem = f"threads that do not come back from a job function: {stuck}; they were replaced, and end with the scheduler"
-    return Vitals(
+    return SchedulerStatus(
         status="running" if running and not foreign else "stopped",
         job_count=jobs,
         last_tick_age_seconds=None if last_tick is None else round(max((moment - last_tick).total_seconds(), 0.0), 3),

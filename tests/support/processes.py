@@ -24,7 +24,7 @@ from jobs.models import SchedulerInstance
 from tests.settings import TEST_VARIABLES
 from tests.support.waiting import wait_until
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery staple"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 NO_JOBS = {

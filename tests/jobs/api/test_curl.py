@@ -11,7 +11,7 @@ import pytest
 from tests.jobs.api.conftest import ADMIN_KEY
 from tests.support.processes import Site
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 

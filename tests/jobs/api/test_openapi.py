@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from vsadmin.api import api
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "openapi.json"
 
 
 def document() -> Any:

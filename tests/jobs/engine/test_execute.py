@@ -12,12 +12,13 @@ import pytest
 import structlog
 from structlog.testing import capture_logs as captured_events
 
-from jobs.engine.execute import Run, run_async, run_sync, safe_job
+from jobs.engine.execute import Run, run_async, run_sync
 from jobs.engine.statements import FinishedRun
 from jobs.exceptions import NoCurrentRun
 from jobs.models import Status
 from jobs.registry import current_run, find_current_run, job, unregister
 from jobs.run_log import LIMIT
+from jobs.runner import safe_job
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.once

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
-from jobs.engine.executors.threads import QUICK_SECONDS, ThreadExecutor
 
 from jobs.engine.execute import Run
+from jobs.engine.executors.threads import QUICK_SECONDS, ThreadExecutor
 from jobs.engine.statements import FinishedRun
 from jobs.registry import job, unregister
 from tests.jobs.engine.manual_scheduler import START

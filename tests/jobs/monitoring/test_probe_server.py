@@ -13,7 +13,7 @@ from tests.health.conftest import Cluster
 from tests.support.processes import Site, free_port
 from tests.support.waiting import wait_until
 
-MONITORING = Path(__file__).resolve().parents[2] / "docs" / "monitoring.md"
+MONITORING = Path(__file__).resolve().parents[3] / "docs" / "monitoring.md"
 
 
 class Tick:
@@ -66,6 +66,6 @@ def test_a_scheduler_stays_alive_while_its_database_hangs(remote_site: Site, clu
 
 
 def test_the_page_lists_every_metric() -> None:
-    source = (Path(__file__).resolve().parents[2] / "jobs" / "metrics.py").read_text()
+    source = (Path(__file__).resolve().parents[3] / "jobs" / "monitoring" / "metrics.py").read_text()
     made = set(re.findall(r'_family\("(\w+)"', source))
     assert made == set(re.findall(r"^\| `(vsadmin_\w+)", MONITORING.read_text(), re.MULTILINE))
