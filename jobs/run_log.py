@@ -12,17 +12,13 @@ from typing import Any
 from structlog.typing import EventDict
 
 from jobs.registry import find_current_run
+from jobs.storable import make_storable
 
 LIMIT = 64 * 1024
 """Characters that are kept of a log, a traceback, an error or a result."""
 
 BOUND = frozenset({"event", "level", "timestamp", "job", "run_id", "attempt"})
 """What every line of a run would repeat."""
-
-
-def storable(text: str) -> str:
-    """`text` without what a database refuses: NUL on PostgreSQL, half a surrogate pair everywhere."""
-    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def to_json(value: Any) -> str:
@@ -37,15 +33,15 @@ def to_json(value: Any) -> str:
 
 def _storable_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {storable(name): _storable_value(item) for name, item in value.items()}
+        return {make_storable(name): _storable_value(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_storable_value(item) for item in value]
-    return storable(value) if isinstance(value, str) else value
+    return make_storable(value) if isinstance(value, str) else value
 
 
 def cut_middle(text: str, limit: int = LIMIT) -> str:
     """`text`, or its beginning and end with a note of how much is missing between them; NUL, which PostgreSQL refuses, is dropped."""
-    text = storable(text)
+    text = make_storable(text)
     if len(text) <= limit:
         return text
     note = f"\n[… {len(text) - limit} characters cut …]\n"

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict,
 from pydantic_core import PydanticCustomError
 
 from jobs.models import MAX_INTERVAL_SECONDS, Status, Trigger
+from jobs.storable import is_storable
 
 MAX_DEPTH = 32
 MAX_NUMBER = 2_147_483_647
@@ -48,17 +49,13 @@ def _storable(value: object, depth: int = 0) -> object:
     """Refuse JSON that a database could not keep."""
     if depth > MAX_DEPTH:
         raise PydanticCustomError("nesting", "expected at most {depth} levels of nesting", {"depth": MAX_DEPTH})
-    if isinstance(value, str) and ("\0" in value or (not value.isprintable() and _has_surrogates(value))):
+    if isinstance(value, str) and not is_storable(value):
         raise PydanticCustomError("unstorable", "expected texts without NUL and without halves of surrogate pairs")
     if isinstance(value, float) and not math.isfinite(value):
         raise PydanticCustomError("unstorable", "expected numbers that are finite")
     for part in [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
         _storable(part, depth + 1)
     return value
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]

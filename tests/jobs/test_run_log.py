@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from jobs.engine.execute import Run, run_sync
 from jobs.registry import enter_run, job, leave_run, unregister
-from jobs.run_log import LIMIT, RunLog, capture_logs, cut_middle, storable, to_json
+from jobs.run_log import LIMIT, RunLog, capture_logs, cut_middle, to_json
+from jobs.storable import make_storable
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.once
@@ -133,7 +134,7 @@ def test_lines_without_an_end_are_cut_in_the_middle() -> None:
 
 @given(st.text(st.characters(), max_size=50))
 def test_what_is_storable_can_be_written_to_either_database(text: str) -> None:
-    kept = storable(text)
+    kept = make_storable(text)
     assert "\0" not in kept
     kept.encode()
     assert to_json(text).encode()
