@@ -11,6 +11,7 @@ from ninja import Schema
 from pydantic import ConfigDict, Field
 
 from jobs.models import JobDefinition, JobRun, Status
+from jobs.models.scheduled import is_overdue
 from jobs.registry import JobFunction
 
 Data = TypeVar("Data")
@@ -106,7 +107,7 @@ class JobOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `k
         moment = job.scheduled.next_run_time if hasattr(job, "scheduled") else None
         computed: dict[str, Any] = {
             "next_run_time": moment,
-            "overdue": moment is not None and (now() - moment).total_seconds() > 10,
+            "overdue": is_overdue(moment, now()),
             "trigger_type": job.trigger,
             "trigger_details": schedule.details,
             "schedule": "" if problem else schedule.describe(),

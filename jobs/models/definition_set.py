@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce, Greatest
 from jobs.clock import database_now
 from jobs.exceptions import JobExists, JobNotFound
 from jobs.models.author import CODE, Author
+from jobs.models.scheduled import OVERDUE_AFTER
 from jobs.registry import all_functions
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ SCHEDULE_FIELDS = frozenset(
 )
 """A change of one of these moves slots; a change of another field never does."""
 
-OVERDUE_AFTER = timedelta(seconds=10)
-
 
 class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
     def current(self) -> JobDefinitionQuerySet:
@@ -39,7 +38,7 @@ class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
         return self.exclude(applied_revision=F("revision"))
 
     def overdue(self, now: datetime) -> JobDefinitionQuerySet:
-        """Definitions with a slot that should have been claimed 10 s ago or earlier."""
+        """Definitions for which `is_overdue` is true."""
         return self.filter(scheduled__next_run_time__lt=now - OVERDUE_AFTER)
 
     def find(self, job_id: str) -> JobDefinition:

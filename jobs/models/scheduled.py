@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
 
-from jobs.models.definition import JobDefinition
+OVERDUE_AFTER = timedelta(seconds=10)
+
+
+def is_overdue(next_run_time: datetime | None, now: datetime) -> bool:
+    """Whether a scheduler should have claimed the slot long ago.  `JobDefinition.objects.overdue` is the same rule in SQL."""
+    return next_run_time is not None and next_run_time < now - OVERDUE_AFTER
 
 
 class ScheduledJob(models.Model):
@@ -14,7 +21,7 @@ class ScheduledJob(models.Model):
     the store.  Only a scheduler writes it.  A job that is paused, disabled or manual has no `next_run_time`.
     """
 
-    job = models.OneToOneField(JobDefinition, models.DO_NOTHING, primary_key=True, db_column="id", db_constraint=False, related_name="scheduled")
+    job = models.OneToOneField("jobs.JobDefinition", models.DO_NOTHING, primary_key=True, db_column="id", db_constraint=False, related_name="scheduled")
     next_run_time = models.DateTimeField(null=True)
     job_state = models.BinaryField()
 

@@ -14,6 +14,7 @@ from django.utils.timezone import now
 
 from jobs.models import JobDefinition, RunTotal, Status
 from jobs.models.run_stats import DELAY_BOUNDS, DURATION_BOUNDS, Histogram, Totals
+from jobs.models.scheduled import is_overdue
 from jobs.monitoring.status import SchedulerStatus, read_status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -96,7 +97,7 @@ def _jobs() -> Iterator[str]:
     info = (("", {"job": row[0], "title": row[1], "function": row[2], "trigger": row[3]}, 1) for row in rows)
     enabled = (("", {"job": row[0]}, row[4] and not (row[5] and row[5] > moment)) for row in rows)
     upcoming = (("", {"job": row[0]}, _timestamp(row[6])) for row in rows if row[6])
-    overdue = (("", {"job": row[0]}, bool(row[6] and moment - row[6] > timedelta(seconds=10))) for row in rows)
+    overdue = (("", {"job": row[0]}, is_overdue(row[6], moment)) for row in rows)
     yield from _family("vsadmin_job_info", "gauge", "What a job is; always 1.", info)
     yield from _family("vsadmin_job_enabled", "gauge", "1 while a job is enabled and not paused.", enabled)
     yield from _family("vsadmin_job_next_run_timestamp_seconds", "gauge", "When a job fires next; absent when it does not.", upcoming)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from django.conf import settings
 from django.db import connection
 
-from jobs.models.definition_set import OVERDUE_AFTER
 from jobs.models.instance import ALIVE_FOR
+from jobs.models.scheduled import OVERDUE_AFTER
 
 # The web server's clock has no say: it may differ from the clock that wrote the rows.
 _QUERY = """

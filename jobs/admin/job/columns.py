@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.admin.durations import write_duration
 from jobs.admin.job.latest import Latest
 from jobs.models import JobDefinition, Trigger
-from jobs.models.definition_set import OVERDUE_AFTER
+from jobs.models.scheduled import is_overdue
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[JobDefinition]
@@ -40,7 +40,7 @@ class ColumnsMixin(Base):
     def next_run(self, row: JobDefinition) -> str:
         scheduled, at = getattr(row, "scheduled", None), now()
         moment = scheduled.next_run_time if scheduled else None
-        return _cell("next_run", row, moment=moment, paused=row.is_paused(at), overdue=moment is not None and moment < at - OVERDUE_AFTER)
+        return _cell("next_run", row, moment=moment, paused=row.is_paused(at), overdue=is_overdue(moment, at))
 
     @admin.display(description=_("last run"))
     def last_run(self, row: JobDefinition) -> str:
