@@ -131,7 +131,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         for definition in made:
             log.info("job_registered", job=definition.pk, function=definition.function)
         log.info("default_jobs_registered", made=len(made), total=JobDefinition.objects.current().count())
-        JobRun.objects.request_at_start()
+        JobDefinition.objects.request_at_start()
         restore_entries(self.clock.now())
         self._registered = True
 

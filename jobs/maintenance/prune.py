@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 
 import structlog
+from django.db import transaction
+from django.db.models.functions import Coalesce, Greatest
 
-from jobs.models import JobDefinition, JobRun
+from jobs.models import JobDefinition, JobRun, RunTotal
 
 log = structlog.get_logger()
 
@@ -32,13 +34,30 @@ def prune(now: datetime) -> dict[str, int]:
     deleted = Counter[str]()
     started = time.thread_time()
     for runs in _slices(now):
-        JobRun.objects.delete_pruned(runs)
+        delete(runs)
         deleted.update(run.job_id for run in runs)
         time.sleep(max(PAUSE, SHARE * (time.thread_time() - started)))
         started = time.thread_time()
     if deleted:
         log.info("job_runs_pruned", runs=deleted.total(), jobs=len(deleted))
     return dict(deleted)
+
+
+def delete(runs: Sequence[JobRun]) -> int:
+    """Delete finished runs for good, count them in the totals, and note on their jobs how far back an audit can look.
+
+    Every scheduler on SQLite waits for this transaction, so all reading is done before it.
+    """
+    latest = {run.job_id: run.scheduled_for for run in sorted(runs, key=lambda run: run.scheduled_for)}
+    doomed = [run.pk for run in runs]
+    while doomed:
+        fresh = RunTotal.objects.fresh_among(doomed)
+        with transaction.atomic():
+            if RunTotal.objects.add_pruned(fresh):
+                for job_id, slot in latest.items():
+                    JobDefinition.objects.filter(pk=job_id).update(pruned_until=Greatest(Coalesce("pruned_until", slot), slot))
+                return JobRun.objects.filter(pk__in=doomed)._raw_delete(JobRun.objects.db)
+    return 0
 
 
 def _slices(now: datetime) -> Iterator[list[JobRun]]:
@@ -65,6 +84,6 @@ def _keep_from(definition: JobDefinition, now: datetime) -> datetime | None:
     if definition.keep_days is not None:
         limits.append(now - timedelta(days=definition.keep_days))
     if definition.keep_runs is not None:
-        newest_first = JobRun.objects.filter(job=definition).order_by("-scheduled_for", "-attempt").values_list("scheduled_for", flat=True)
+        newest_first = JobRun.objects.filter(job=definition).newest_first().values_list("scheduled_for", flat=True)
         limits += newest_first[definition.keep_runs : definition.keep_runs + 1]
     return max(limits, default=None)

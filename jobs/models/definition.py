@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -19,14 +19,12 @@ from jobs.clock import database_now
 from jobs.exceptions import JobArchived, RevisionMismatch, UnknownFunction
 from jobs.models.author import CODE, Author
 from jobs.models.definition_set import APPLIED_FIELDS, SCHEDULE_FIELDS, JobDefinitionQuerySet
+from jobs.models.run import JobRun
 from jobs.registry import function_choices, get_function
 from jobs.schedule.kinds import FOREVER, MAX_INTERVAL_SECONDS, Trigger
 from jobs.schedule.schedule import Schedule
 from jobs.schedule.triggers import TICK
 from jobs.schedule.validators import validate_cron, validate_timezone
-
-if TYPE_CHECKING:
-    from jobs.models.run import JobRun
 
 
 class WholeNumberField(models.PositiveIntegerField):  # type: ignore[type-arg]  # Django's fields take no arguments at run time
@@ -343,9 +341,7 @@ class JobDefinition(models.Model):
             merged = self.kwargs | kwargs
         if merged is not None and (problem := self.kwargs_problem(merged)):
             raise ValidationError({"kwargs": problem})
-        from jobs.models.run import JobRun
-
-        return JobRun.objects.request(self, author.name, merged, idempotency_key)
+        return JobRun.objects.request(self.pk, author.name, merged, idempotency_key)
 
     def follow_code(self, defaults: dict[str, Any]) -> None:
         """Take over what the code says by now, except where staff said otherwise."""

@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce, Greatest
 from jobs.clock import database_now
 from jobs.exceptions import JobExists, JobNotFound
 from jobs.models.author import CODE, Author
+from jobs.models.run import ACTIVE, Cause, JobRun
 from jobs.models.scheduled import OVERDUE_AFTER
 from jobs.registry import all_functions
 
@@ -116,6 +117,12 @@ class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
         answered = runs.filter(job=OuterRef("pk"), cause="schedule").order_by("-scheduled_for").values("scheduled_for")[:1]
         edited = Value(moment, output_field=models.DateTimeField())
         return Greatest(F("scheduled_from"), edited, Coalesce(Subquery(answered), edited))
+
+    def request_at_start(self) -> list[JobRun]:
+        """Queue a run of each scheduled job whose function asks for one when a scheduler starts."""
+        wanting = {entry.name for entry in all_functions() if entry.run_at_start is not None and entry.run_at_start()}
+        jobs = self.current().filter(function__in=wanting, enabled=True).exclude(runs__status__in=ACTIVE)
+        return [JobRun.objects.request(job.pk, "scheduler", cause=Cause.START) for job in jobs if job.is_registered]
 
     def record_unrecorded(self, now: datetime, limit: int) -> int:
         """Give definitions whose revision is not in the history its record, at most `limit` of them; returns how many.  Call in a transaction.

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
-from django.apps import apps
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
-from django.db.models.functions import Coalesce, Greatest
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from jobs.clock import database_now
 from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
-from jobs.registry import all_functions
 from jobs.schedule.kinds import Status
-
-if TYPE_CHECKING:
-    from jobs.models.definition import JobDefinition
 
 log = structlog.get_logger()
 
@@ -34,6 +27,9 @@ class Cause(models.TextChoices):
 
 ACTIVE = (Status.QUEUED, Status.RUNNING)
 BAD = (Status.FAILED, Status.TIMED_OUT, Status.ABANDONED, Status.MISSED)
+
+NEWEST_FIRST = ("-scheduled_for", "-attempt")
+"""The order of one job's runs; runs of several jobs are ordered by id."""
 
 
 class Word(models.Value):
@@ -63,8 +59,29 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         """Runs that count against `max_instances`: taken by a scheduler and not ended."""
         return self.active().exclude(instance="")
 
-    def older_than(self, moment: datetime) -> JobRunQuerySet:
-        return self.finished().filter(scheduled_for__lt=moment)
+    def queued(self) -> JobRunQuerySet:
+        """Runs that wait for their start, claimed or not."""
+        return self.active().filter(status=Word(Status.QUEUED))  # `active` names the partial index's condition, which SQLite must read
+
+    def running(self) -> JobRunQuerySet:
+        """Runs whose job function may have been called."""
+        return self.active().filter(status=Word(Status.RUNNING))
+
+    def newest_first(self) -> JobRunQuerySet:
+        """The runs of one job along its unique index, read backwards."""
+        return self.order_by(*NEWEST_FIRST)
+
+    def release(self, now: datetime) -> int:
+        """Give claimed runs back for any scheduler to claim; call it only for runs that certainly never started."""
+        return self.active().update(status=Status.QUEUED, instance="", started_at=None, not_before=now)
+
+    def abandon(self, now: datetime, reason: str) -> int:
+        """End running runs whose process is gone."""
+        return self.running().update(status=Status.ABANDONED, finished_at=now, reason=reason)
+
+    def save_output(self, log: str, progress: Any) -> int:
+        """Store what a running run has logged so far, and its progress."""
+        return self.running().update(log=log, progress=progress)
 
     def find(self, run_id: int) -> JobRun:
         """The run with its job; raises RunNotFound."""
@@ -73,21 +90,19 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         except (self.model.DoesNotExist, OverflowError):
             raise RunNotFound(run_id) from None
 
-    def request(
-        self, job: JobDefinition, requested_by: str, kwargs: dict[str, Any] | None = None, idempotency_key: str | None = None, cause: Cause = Cause.MANUAL
-    ) -> JobRun:
+    def request(self, job_id: str, requested_by: str, kwargs: dict[str, Any] | None = None, idempotency_key: str | None = None, cause: Cause = Cause.MANUAL) -> JobRun:
         """Queue a run for any scheduler to claim; `kwargs` None means the definition's own.
 
         Raises IdempotencyKeyReused when the key belongs to another request; the same request again returns the same run.
         """
-        if idempotency_key and (known := self._same_request(job, kwargs, idempotency_key)):
+        if idempotency_key and (known := self._same_request(job_id, kwargs, idempotency_key)):
             return known
         moment = database_now()
         while True:
             try:
                 with transaction.atomic():
                     run = self.create(
-                        job=job,
+                        job_id=job_id,
                         scheduled_for=moment,
                         cause=cause,
                         queued_at=moment,
@@ -96,10 +111,10 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
                         kwargs=kwargs,
                         idempotency_key=idempotency_key or None,
                     )
-                log.info("job_run_requested", job=job.pk, run_id=run.pk, requested_by=requested_by, cause=cause.value)
+                log.info("job_run_requested", job=job_id, run_id=run.pk, requested_by=requested_by, cause=cause.value)
                 return run
             except IntegrityError:
-                if idempotency_key and (known := self._same_request(job, kwargs, idempotency_key)):
+                if idempotency_key and (known := self._same_request(job_id, kwargs, idempotency_key)):
                     return known
                 moment += timedelta(microseconds=1)  # a slot or another request at this very microsecond
 
@@ -113,32 +128,9 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
             free += timedelta(microseconds=1)
         return there.update(scheduled_for=free) > 0
 
-    def request_at_start(self) -> list[JobRun]:
-        """Queue a run of each scheduled job whose function wants one when a scheduler starts."""
-        wanting = {entry.name for entry in all_functions() if entry.run_at_start is not None and entry.run_at_start()}
-        jobs = apps.get_model("jobs", "JobDefinition").objects.current().filter(function__in=wanting, enabled=True).exclude(runs__status__in=ACTIVE)
-        return [self.request(job, "scheduler", cause=Cause.START) for job in jobs if job.is_registered]
-
-    def delete_pruned(self, runs: Sequence[JobRun]) -> int:
-        """Delete finished runs for good; the audit is told how far back it may look.
-
-        The transaction keeps every scheduler waiting on SQLite: what can be read before it is.
-        """
-        definitions, totals = apps.get_model("jobs", "JobDefinition").objects, apps.get_model("jobs", "RunTotal").objects
-        latest = {run.job_id: run.scheduled_for for run in sorted(runs, key=lambda run: run.scheduled_for)}
-        doomed = [run.pk for run in runs]
-        while doomed:
-            fresh = totals.fresh_among(doomed)
-            with transaction.atomic():
-                if totals.add_pruned(fresh):
-                    for job_id, moment in latest.items():
-                        definitions.filter(pk=job_id).update(pruned_until=Greatest(Coalesce("pruned_until", moment), moment))
-                    return self.filter(pk__in=doomed)._raw_delete(self.db)
-        return 0
-
-    def _same_request(self, job: JobDefinition, kwargs: dict[str, Any] | None, key: str) -> JobRun | None:
+    def _same_request(self, job_id: str, kwargs: dict[str, Any] | None, key: str) -> JobRun | None:
         known = self.filter(idempotency_key=key).first()
-        if known and (known.job_id != job.pk or known.kwargs != kwargs):
+        if known and (known.job_id != job_id or known.kwargs != kwargs):
             raise IdempotencyKeyReused(key)
         return known
 

@@ -86,7 +86,7 @@ def test_every_promised_metric_is_there_and_well_formed() -> None:
 def test_enabled_overdue_and_queued_tell_the_truth() -> None:
     job = make_job(enabled=False)
     schedule(job, now() - timedelta(minutes=1))
-    JobRun.objects.request(job, "tester")
+    JobRun.objects.request(job.pk, "tester")
     families = scrape()
     assert value(families["vsadmin_job_enabled"], job="backup") == 0
     assert value(families["vsadmin_job_overdue"], job="backup") == 1

@@ -212,7 +212,7 @@ def test_a_row_that_somebody_holds_is_left_to_them_and_nobody_waits() -> None:
 def test_a_run_that_is_started_while_its_job_is_locked_is_counted() -> None:
     """The claim looks for runs that go on once it has the lock, and not as they were when it began."""
     hand = applied("a")
-    JobRun.objects.request(JobDefinition.objects.get(pk="a"), "ada")
+    JobRun.objects.request("a", "ada")
     now = JobRun.objects.get().queued_at
     claims = at_the_same_time(*[lambda: hand.claim_requested(now), lambda: known(hand, START + seconds(60))])
     hand.claim(START + seconds(60))

@@ -85,7 +85,7 @@ def test_two_stores_that_claim_together_answer_each_slot_once() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_stores_start_a_requested_run_once() -> None:
     hands = [Hand("one"), Hand("two"), Hand("three")]
-    runs = [JobRun.objects.request(define(f"job-{number}", trigger="manual"), "ada") for number in range(20)]
+    runs = [JobRun.objects.request(define(f"job-{number}", trigger="manual").pk, "ada") for number in range(20)]
     now = max(run.queued_at for run in runs)
     claims = at_the_same_time(*(lambda hand=hand: hand.claim_requested(now) for hand in hands))
     started = [run.id for claim in [*claims, hands[0].claim_requested(now)] for run in claim.start]
@@ -150,7 +150,7 @@ def test_as_many_runs_overlap_as_the_definition_allows() -> None:
 def test_a_run_asked_for_by_hand_obeys_the_overlap_policy_and_a_retry_waits() -> None:
     hand, definition = Hand(), define("a")
     (going,) = hand.tick(START + seconds(60))
-    asked = JobRun.objects.request(definition, "ada")
+    asked = JobRun.objects.request(definition.pk, "ada")
     retry = JobRun.objects.create(job=definition, scheduled_for=START, attempt=2, cause="retry", not_before=START)
     now = max(START, asked.queued_at) + seconds(61)
     assert hand.claim_requested(now).start == []
@@ -163,7 +163,7 @@ def test_a_run_asked_for_by_hand_obeys_the_overlap_policy_and_a_retry_waits() ->
 @database
 def test_a_requested_run_of_a_job_that_was_archived_meanwhile_is_skipped() -> None:
     hand, definition = Hand(), define("a", trigger="manual")
-    asked = JobRun.objects.request(definition, "ada")
+    asked = JobRun.objects.request(definition.pk, "ada")
     definition.archive(CODE)
     assert hand.claim_requested(asked.queued_at).start == []
     asked.refresh_from_db()

@@ -176,7 +176,7 @@ class Engine(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def run_now(self, job_id: str) -> None:
         with at(self.now - self.set_back):
-            JobRun.objects.request(JobDefinition.objects.get(pk=job_id), "ada")
+            JobRun.objects.request(job_id, "ada")
 
     @rule(job_id=jobs)
     def the_entry_is_damaged(self, job_id: str) -> None:

@@ -122,7 +122,7 @@ def test_what_there_is_to_do_is_told_the_same_by_every_way_of_asking() -> None:
     hand.reconcile(START)
     assert asked() == Peek(unapplied=False, next_run_time=START + seconds(60), next_request=None, cancelled=False)
     with at(START + seconds(0.123456)):
-        request = JobRun.objects.request(job, "ada")
+        request = JobRun.objects.request(job.pk, "ada")
     assert asked() == Peek(unapplied=False, next_run_time=START + seconds(60), next_request=START + seconds(0.123456), cancelled=False)
     hand.claim_requested(START + seconds(1))
     JobRun.objects.filter(pk=request.pk).update(cancel_requested_at=START)

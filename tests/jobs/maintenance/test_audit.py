@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.maintenance.audit import audit_job
+from jobs.maintenance.prune import delete
 from jobs.models import JobRun
 from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, define, seconds
 
@@ -72,7 +73,7 @@ def test_slots_of_pruned_runs_are_not_looked_for() -> None:
     definition = define("pruned")
     run_minutes(Hand(), 5)
     doomed = JobRun.objects.filter(job="pruned", scheduled_for__lte=START + seconds(180))
-    JobRun.objects.delete_pruned(list(doomed))
+    delete(list(doomed))
     definition.refresh_from_db()
     assert definition.pruned_until == START + seconds(180)
     assert missing("pruned", 301) == []
