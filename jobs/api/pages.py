@@ -14,6 +14,7 @@ from django.utils.timezone import now
 
 from jobs.api.inputs import JobsQuery
 from jobs.models import JobDefinition, JobRun
+from jobs.models.run_pages import older_than_id, older_than_slot, take_page
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HEAVY = ("result", "traceback", "log", "idempotency_key")
@@ -21,7 +22,7 @@ HEAVY = ("result", "traceback", "log", "idempotency_key")
 
 def last_runs(job: OuterRef | str) -> QuerySet[JobRun]:
     """Runs of one job, the last first, along the index that makes each slot's answer unique."""
-    return JobRun.objects.filter(job=job).order_by("-scheduled_for", "-attempt")
+    return JobRun.objects.filter(job=job).newest_first()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +74,14 @@ def _order(order: str) -> list[str | Combinable]:
     return [first, "id"]
 
 
-@dataclass(frozen=True, slots=True)
-class RunPage:
-    """Some runs, and the cursor of the page after them; empty when there is none."""
-
-    runs: list[JobRun]
-    cursor: str
-
-
-def page_of_runs(job_id: str, status: str | None, cursor: str, limit: int) -> RunPage:
-    """Runs from new to old; of one job by slot, of all jobs by id.
-
-    A cursor names the last run that was shown, so that runs which arrive meanwhile shift nothing.
-    """
+def page_of_runs(job_id: str, status: str | None, cursor: str, limit: int) -> tuple[list[JobRun], str]:
+    """Runs from new to old, and the cursor of the next page ("" on the last one).  A cursor names the last run that was shown."""
     runs = JobRun.objects.defer(*HEAVY)
     runs = runs.filter(status=status) if status else runs
     if job_id:
-        runs = runs.filter(job=job_id).order_by("-scheduled_for", "-attempt")
-    rows = list((runs.filter(_after(cursor, by_slot=bool(job_id))) if cursor else runs)[: limit + 1])
-    more = len(rows) > limit
-    return RunPage(rows[:limit], _cursor(rows[limit - 1], by_slot=bool(job_id)) if more else "")
+        runs = runs.filter(job=job_id).newest_first()
+    page = take_page(runs.filter(_after(cursor, by_slot=bool(job_id))) if cursor else runs, limit)
+    return page.runs, _cursor(page.runs[-1], by_slot=bool(job_id)) if page.has_older else ""
 
 
 def _cursor(run: JobRun, *, by_slot: bool) -> str:
@@ -106,10 +95,8 @@ def _after(cursor: str, *, by_slot: bool) -> Q:
         numbers = [int(part) for part in text.split(".")]
         if not by_slot:
             (run_id,) = numbers
-            return Q(pk__lt=run_id)
+            return older_than_id(run_id)
         slot, attempt = numbers
-        moment = EPOCH + timedelta(microseconds=slot)
+        return older_than_slot(EPOCH + timedelta(microseconds=slot), attempt)
     except (ValueError, OverflowError):
         raise ValidationError({"cursor": "Expected a cursor from `next` of a page before, of the same list."}) from None
-    # The first comparison is implied by the second; it is the one that an index serves.
-    return Q(scheduled_for__lte=moment) & (Q(scheduled_for__lt=moment) | Q(attempt__lt=attempt))

@@ -66,8 +66,8 @@ def _job(job_id: str, response: HttpResponse) -> dict[str, Any]:
 
 
 def _runs(request: HttpRequest, job_id: str, query: JobRunsQuery) -> dict[str, Any]:
-    page = page_of_runs(job_id, query.status, query.cursor, query.limit)
-    return {"data": {"runs": page.runs, "next": _next(request, cursor=page.cursor) if page.cursor else None}}
+    runs, cursor = page_of_runs(job_id, query.status, query.cursor, query.limit)
+    return {"data": {"runs": runs, "next": _next(request, cursor=cursor) if cursor else None}}
 
 
 @router.get("/jobs", response=Answer[JobsData], summary="Jobs, by page")

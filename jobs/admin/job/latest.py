@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from jobs.models import JobDefinition, JobRun
+from jobs.models.run import NEWEST_FIRST
 
 STRIP_LENGTH = 30
 SHOWN = ("job_id", "scheduled_for", "attempt", "status", "duration_seconds", "started_at", "finished_at", "queued_at", "slots")
@@ -19,7 +20,7 @@ SHOWN = ("job_id", "scheduled_for", "attempt", "status", "duration_seconds", "st
 
 def newest_first(job_id: str | OuterRef) -> QuerySet[JobRun]:
     """The runs of a job in the order of its unique index, read backwards."""
-    return JobRun.objects.filter(job=job_id).order_by("-scheduled_for", "-attempt")
+    return JobRun.objects.filter(job=job_id).newest_first()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +65,5 @@ def _runs_since(first_slots: dict[str, datetime | None]) -> Iterator[StripRun]:
     if not first_slots:
         return
     wanted = [Q(job=job_id) & (Q(scheduled_for__gte=first) if first else Q()) for job_id, first in first_slots.items()]
-    runs = JobRun.objects.filter(reduce(or_, wanted)).order_by("job", "-scheduled_for", "-attempt")
+    runs = JobRun.objects.filter(reduce(or_, wanted)).order_by("job", *NEWEST_FIRST)
     yield from map(StripRun._make, runs.values_list("job_id", "pk", "status", "duration_seconds"))

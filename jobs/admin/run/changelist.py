@@ -15,6 +15,8 @@ from django.utils.formats import date_format
 from django.utils.timezone import get_current_timezone, localtime
 
 from jobs.models import JobRun
+from jobs.models.run import NEWEST_FIRST
+from jobs.models.run_pages import older_than_id, older_than_slot, take_page
 
 BEFORE, ON, JOB = "before", "on", "job"
 
@@ -27,7 +29,7 @@ class RunChangeList(ChangeList):
         return {name: value for name, value in wanted.items() if name not in {BEFORE, ON, JOB}}
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        return ["-scheduled_for", "-attempt"] if self.job else ["-id"]
+        return list(NEWEST_FIRST) if self.job else ["-id"]
 
     @property
     def job(self) -> str:
@@ -47,10 +49,8 @@ class RunChangeList(ChangeList):
         return queryset
 
     def get_results(self, request: HttpRequest) -> None:
-        queryset = self.queryset.filter(self._after_key())
-        rows = list(queryset[: self.list_per_page + 1])
-        self.has_older = len(rows) > self.list_per_page
-        self.result_list = rows[: self.list_per_page]
+        page = take_page(self.queryset.filter(self._after_key()), self.list_per_page)
+        self.has_older, self.result_list = page.has_older, page.runs
         self.is_first_page = BEFORE not in self.params
         self.older_url = self.get_query_string({BEFORE: self.result_list[-1].pk}) if self.has_older else ""
         self.newest_url = self.get_query_string(remove=[BEFORE])
@@ -66,11 +66,11 @@ class RunChangeList(ChangeList):
         if not key.isdigit() or len(key) > 18:
             raise IncorrectLookupParameters
         if not self.job:
-            return Q(id__lt=int(key))
+            return older_than_id(int(key))
         last = JobRun.objects.filter(pk=int(key)).only("scheduled_for", "attempt").first()
         if last is None:
             raise IncorrectLookupParameters
-        return Q(scheduled_for__lt=last.scheduled_for) | Q(scheduled_for=last.scheduled_for, attempt__lt=last.attempt)
+        return older_than_slot(last.scheduled_for, last.attempt)
 
 
 def span(text: str) -> tuple[datetime, datetime]:

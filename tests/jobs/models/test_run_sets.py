@@ -29,6 +29,8 @@ def many_runs() -> None:
     ("runs", "index", "found"),
     [
         (JobRun.objects.active, "jobs_run_active", 2),
+        (JobRun.objects.queued, "jobs_run_active", 1),
+        (JobRun.objects.running, "jobs_run_active", 1),
         (JobRun.objects.occupying, "jobs_run_active", 1),
         (lambda: JobRun.objects.filter(instance="one").active(), "jobs_run_active", 1),
         (lambda: JobRun.objects.unclaimed().filter(not_before__lte=START), "jobs_run_unclaimed", 1),
