@@ -12,8 +12,8 @@ import structlog
 from django.db import transaction
 
 from jobs.engine.executors import RunExecutor
-from jobs.engine.recorder import retry_at
-from jobs.models import Cause, JobRun, SchedulerInstance, Status
+from jobs.models import JobRun, SchedulerInstance, Status
+from jobs.models.retry import next_attempt
 
 log = structlog.get_logger()
 
@@ -77,8 +77,7 @@ class Instance:
         lost, self._suspects = self._suspects & ours - known, ours - known
         if not lost:
             return 0
-        released = JobRun.objects.filter(pk__in=lost, instance=self.id).active()
-        return released.update(status=Status.QUEUED, instance="", started_at=None, not_before=now)
+        return JobRun.objects.filter(pk__in=lost, instance=self.id).release(now)
 
     def reap(self, database_now: datetime, now: datetime) -> None:
         """Settle the runs of instances whose heartbeat has stopped, and of instances that left no row."""
@@ -98,15 +97,14 @@ class Instance:
 
 def release_queued(instances: Sequence[str], now: datetime) -> int:
     """Runs that certainly never started are for any scheduler to claim again."""
-    queued = JobRun.objects.filter(status=Status.QUEUED, instance__in=instances)
-    return queued.update(instance="", not_before=now)
+    return JobRun.objects.queued().filter(instance__in=instances).release(now)
 
 
 def settle_runs_of(instances: Sequence[str], now: datetime, reason: str = "its scheduler process died") -> None:
     """Dispatch again what never started; abandon what may have, and retry that only where the definition says so."""
     with transaction.atomic():
         released = release_queued(instances, now)
-        running = JobRun.objects.filter(status=Status.RUNNING, instance__in=instances)
+        running = JobRun.objects.running().filter(instance__in=instances)
         lost = list(running.select_for_update(of=("self",)).select_related("job"))
         abandon(lost, now, reason)
     if lost or released:
@@ -115,18 +113,17 @@ def settle_runs_of(instances: Sequence[str], now: datetime, reason: str = "its s
 
 def abandon(runs: Sequence[JobRun], now: datetime, reason: str) -> None:
     """End runs whose process is gone, and queue the retries that their definitions ask for."""
-    JobRun.objects.filter(pk__in=[run.pk for run in runs], status=Status.RUNNING).update(status=Status.ABANDONED, finished_at=now, reason=reason)
+    JobRun.objects.filter(pk__in=[run.pk for run in runs]).abandon(now, reason)
     JobRun.objects.bulk_create(
         [
-            JobRun(
+            next_attempt(
                 job_id=run.job_id,
                 scheduled_for=run.scheduled_for,
-                attempt=run.attempt + 1,
-                cause=Cause.RETRY,
-                queued_at=now,
-                not_before=retry_at(run.attempt, run.job.retry_backoff_seconds, now),
+                attempt=run.attempt,
+                status=Status.ABANDONED,
+                finished_at=now,
+                backoff_seconds=run.job.retry_backoff_seconds,
                 kwargs=run.kwargs,
-                reason=f"attempt {run.attempt} was abandoned",
             )
             for run in runs
             if run.job.retry_abandoned and run.attempt <= max(run.job.max_retries, 1)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from queue import Empty, SimpleQueue
 
@@ -18,7 +17,8 @@ from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, 
 from jobs.engine.execute import Run
 from jobs.engine.executors import RunExecutor
 from jobs.engine.statements import FinishedRun, for_connection
-from jobs.models import Cause, JobRun, Status
+from jobs.models import JobRun, Status
+from jobs.models.retry import next_attempt
 
 log = structlog.get_logger()
 
@@ -36,9 +36,6 @@ NEWS_EVERY = 0.5
 UNSTORABLE = (DataError, IntegrityError, ProgrammingError, ValueError, OverflowError)
 """What a database says of an outcome that it will never take, as opposed to an outage."""
 
-LONGEST_WAIT = 3600
-"""Seconds: a retry a day later would help nobody."""
-
 RETRIED = {Status.FAILED.value, Status.TIMED_OUT.value}
 
 
@@ -48,22 +45,15 @@ class Outcome:
     finished: FinishedRun
 
 
-def retry_at(attempt: int, backoff_seconds: int, finished_at: datetime) -> datetime:
-    """When the attempt after `attempt` may start: the backoff doubles each time (up to an hour, or the backoff itself) and varies by up to a tenth."""
-    wait = min(backoff_seconds * 2 ** min(attempt - 1, 20), max(LONGEST_WAIT, backoff_seconds))
-    return finished_at + timedelta(seconds=wait * random.uniform(1.0, 1.1))  # noqa: S311 -- spreads retries, guards nothing
-
-
 def _retry(run: Run, finished: FinishedRun) -> JobRun:
-    return JobRun(
+    return next_attempt(
         job_id=run.job_id,
         scheduled_for=run.scheduled_for,
-        attempt=run.attempt + 1,
-        cause=Cause.RETRY,
-        queued_at=finished.finished_at,
-        not_before=retry_at(run.attempt, run.retry_backoff_seconds, finished.finished_at),
+        attempt=run.attempt,
+        status=Status(finished.status),
+        finished_at=finished.finished_at,
+        backoff_seconds=run.retry_backoff_seconds,
         kwargs=run.override,
-        reason=f"attempt {run.attempt} {finished.status}",
     )
 
 
@@ -218,7 +208,7 @@ class Recorder(threading.Thread):
     @staticmethod
     def _tell(news: Sequence[tuple[Run, tuple[int, str | None]]]) -> None:
         for run, said in news:
-            JobRun.objects.filter(pk=run.id, status=Status.RUNNING).update(log=str(run.log or ""), progress=json.loads(run.progress_json or "null"))
+            JobRun.objects.filter(pk=run.id).save_output(log=str(run.log or ""), progress=json.loads(run.progress_json or "null"))
             run.told = said
 
     def _take_waiting(self, executor: RunExecutor) -> list[Run]:

@@ -125,7 +125,7 @@ def test_a_killed_run_is_abandoned_within_15_seconds(fleet: Fleet) -> None:
     assert lost.reason == "its scheduler process died"
     assert lost.finished_at.timestamp() - died < REAPED_WITHIN
     [retry] = wait_until(lambda: [run for run in fleet.runs("again") if run.attempt == 2 and run.status == "running"], 10, "no second attempt")
-    assert retry.reason == "attempt 1 was abandoned"
+    assert retry.reason == "attempt 1 abandoned"
     assert [run for run in fleet.runs("long") if run.attempt > 1] == []
     assert fleet.site.stop(survivor) == 0
 

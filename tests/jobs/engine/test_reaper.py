@@ -58,7 +58,7 @@ def test_an_abandoned_run_is_retried_where_the_definition_says_so() -> None:
     started, _kept = claimed(instance("silent", ALIVE_FOR + seconds(1)), retry_abandoned=True, retry_backoff_seconds=10)
     reap()
     retry = JobRun.objects.get(attempt=2)
-    assert (retry.job_id, retry.scheduled_for, retry.cause, retry.reason) == (started.job_id, started.scheduled_for, "retry", "attempt 1 was abandoned")
+    assert (retry.job_id, retry.scheduled_for, retry.cause, retry.reason) == (started.job_id, started.scheduled_for, "retry", "attempt 1 abandoned")
     assert retry.not_before is not None
     assert seconds(10) <= retry.not_before - NOW <= seconds(11)
 
