@@ -1,4 +1,4 @@
-"""Failed ticks: said once, waited for, and over at last."""
+"""Failed ticks: logged once, retried with a growing wait, and over once ticks have completed for a while."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from django.db import DatabaseError, InterfaceError
 
 log = structlog.get_logger()
 
-BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
-
+WAITS = (0.1, 0.2, 0.4, 0.8, 1.0)
+"""Seconds to wait after the first, second, … failed tick in a row."""
 
 STEADY_SECONDS = 2.0
-"""Ticks have to complete for so long until an outage is over: a disk that is nearly full lets some claims through and not others."""
+"""An outage is over when ticks have completed for this long: on a nearly full disk some claims succeed between failures."""
 
 
-class Outage:
-    """Says once that ticks fail, and once that they do not any more."""
+class Backoff:
+    """Logs the begin and the end of an outage, and says how long to wait before the next tick."""
 
     def __init__(self) -> None:
         self.failures = 0
         """Ticks that have failed in a row."""
-        self._failed = 0
-        self._since = 0.0
-        self.calm_since = time.monotonic()
+        self._failures_of_outage = 0
+        self._began_at = 0.0
+        self._failed_at = time.monotonic()
 
     def failed(self, error: Exception) -> float:
-        """Take note of a failed tick; returns the seconds to wait before the next."""
-        if not self._failed:
-            self._since = time.monotonic()
+        """Count a failed tick; returns the seconds to wait before the next."""
+        if not self._failures_of_outage:
+            self._began_at = time.monotonic()
             log.error("scheduler_tick_failed", error=f"{type(error).__name__}: {error}", exc_info=None if isinstance(error, (DatabaseError, InterfaceError)) else error)
-        self._failed += 1
+        self._failures_of_outage += 1
         self.failures += 1
-        self.calm_since = time.monotonic()
-        return BACKOFF_SECONDS[min(self.failures, len(BACKOFF_SECONDS)) - 1]
+        self._failed_at = time.monotonic()
+        return WAITS[min(self.failures, len(WAITS)) - 1]
 
-    def over(self) -> None:
-        """Take note of a tick that completed."""
+    def completed(self) -> None:
+        """Count a completed tick."""
         if self.failures:
             self.failures = 0
-            self.calm_since = time.monotonic()
-        if self._failed and self.calm_seconds >= STEADY_SECONDS:
-            log.warning("scheduler_tick_recovered", failures=self._failed, seconds=round(self.calm_since - self._since, 3))
-            self._failed = 0
+            self._failed_at = time.monotonic()
+        if self._failures_of_outage and self.seconds_since_failure >= STEADY_SECONDS:
+            log.warning("scheduler_tick_recovered", failures=self._failures_of_outage, seconds=round(self._failed_at - self._began_at, 3))
+            self._failures_of_outage = 0
 
     @property
-    def calm_seconds(self) -> float:
-        return time.monotonic() - self.calm_since
+    def seconds_since_failure(self) -> float:
+        return time.monotonic() - self._failed_at

@@ -1,30 +1,33 @@
-"""What a claim brings."""
+"""What a claim returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jobs.engine.execute import Run
+from jobs.engine.run import ClaimedRun
 
 
 @dataclass(slots=True)
-class Claim:
-    """What one claim brought: runs to start, runs to keep until there is room, and the lanes that had too little of it."""
+class ClaimResult:
+    """Runs to start, runs to buffer until their pool has room, and the pools that had no room for a due job."""
 
-    start: list[Run] = field(default_factory=list)
-    keep: list[Run] = field(default_factory=list)
-    left: set[str] = field(default_factory=set)
+    start: list[ClaimedRun] = field(default_factory=list)
+    buffer: list[ClaimedRun] = field(default_factory=list)
+    pools_full: set[str] = field(default_factory=set)
     answered: int = 0
+    """Rows that the claim has written."""
     more: bool = False
-    """Whether the rows may hold more that is due, of jobs that this process does not know."""
-    doubtful: bool = False
-    """Whether something that seemed to be due was not answered, so that the rows have to be asked."""
+    """Whether the table may hold more due jobs that this process does not know."""
+    needs_rows: bool = False
+    """Whether a job that seemed due was not answered, so that its row has to be read."""
 
-    def add(self, other: Claim) -> None:
-        """Take in what another claim of the same moment brought."""
-        self.start += other.start
-        self.keep += other.keep
-        self.left |= other.left
-        self.answered += other.answered
-        self.more |= other.more
-        self.doubtful |= other.doubtful
+    def __add__(self, other: ClaimResult) -> ClaimResult:
+        """The results of two claims of the same tick."""
+        return ClaimResult(
+            self.start + other.start,
+            self.buffer + other.buffer,
+            self.pools_full | other.pools_full,
+            self.answered + other.answered,
+            self.more or other.more,
+            self.needs_rows or other.needs_rows,
+        )

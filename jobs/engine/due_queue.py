@@ -1,6 +1,6 @@
-"""When jobs come due, as far as this process has seen: a heap in front of the rows.
+"""The fire times that this process knows: a heap in front of the store's table.
 
-It is only ever a guess: a claim compares it with the rows, and what it does not know is found by asking them.
+The heap is a cache.  A claim compares each fire time with its row, and finds unknown jobs by reading the table.
 """
 
 from __future__ import annotations
@@ -11,87 +11,87 @@ from datetime import datetime
 from heapq import heappop, heappush
 
 LATEST_SHARE = 4
-"""When more is due than there is room for, one of so many is a job that has just come due: it need not wait for the end of a burst."""
+"""When more jobs are due than there is room for, every fourth place goes to the job that came due last: it must not wait for the end of a burst."""
 
 OUTDATED = 1000
-"""A lane keeps about so many appointments that edits have put off, until their moments come."""
+"""A pool keeps about this many fire times that an edit has replaced, until they come due."""
 
-Appointment = tuple[datetime, str]
+FireTime = tuple[datetime, str]
 """When a job comes due, and its id."""
 
 
-class Agenda:
-    """The appointments of each lane."""
+class DueQueue:
+    """The next fire time of each known job, by pool."""
 
     def __init__(self) -> None:
-        self._current: dict[str, Appointment] = {}
-        self._lanes: dict[str, _Lane] = {}
+        self._current: dict[str, FireTime] = {}
+        self._pools: dict[str, _PoolQueue] = {}
 
-    def put(self, lane: str, job_id: str, moment: datetime | None) -> None:
-        """Make a job's only appointment, or none."""
-        if moment is None:
+    def put(self, pool: str, job_id: str, at: datetime | None) -> None:
+        """Set a job's only fire time, or remove it."""
+        if at is None:
             self._current.pop(job_id, None)
             return
-        appointment = self._current[job_id] = (moment, job_id)
-        if lane not in self._lanes:
-            self._lanes[lane] = _Lane(self._current)
-        self._lanes[lane].put(appointment)
+        fire_time = self._current[job_id] = (at, job_id)
+        if pool not in self._pools:
+            self._pools[pool] = _PoolQueue(self._current)
+        self._pools[pool].put(fire_time)
 
-    def take(self, lane: str, now: datetime, count: int) -> list[Appointment]:
-        """Take out up to `count` appointments of a lane that are due."""
-        return self._lanes[lane].take(now, count) if lane in self._lanes else []
+    def take(self, pool: str, now: datetime, count: int) -> list[FireTime]:
+        """Remove and return up to `count` fire times of a pool that are due."""
+        return self._pools[pool].take(now, count) if pool in self._pools else []
 
-    def is_due(self, lane: str) -> bool:
-        """Whether the last look left any that were due."""
-        return lane in self._lanes and bool(self._lanes[lane].due)
+    def is_due(self, pool: str) -> bool:
+        """Whether the last `take` left fire times that were due."""
+        return pool in self._pools and bool(self._pools[pool].due)
 
     @property
     def earliest(self) -> datetime | None:
-        """The first moment of all."""
-        return min((appointments[0][0] for lane in self._lanes.values() for appointments in lane.swept if appointments), default=None)
+        """The earliest fire time of all, due or not."""
+        return min((fire_times[0][0] for pool in self._pools.values() for fire_times in pool.swept if fire_times), default=None)
 
     @property
-    def next_moment(self) -> datetime | None:
-        """The first moment of which no `take` has been told yet."""
-        return min((lane.swept[1][0][0] for lane in self._lanes.values() if lane.swept[1]), default=None)
+    def next_at(self) -> datetime | None:
+        """The earliest fire time that no `take` has found due yet."""
+        return min((pool.swept[1][0][0] for pool in self._pools.values() if pool.swept[1]), default=None)
 
 
-class _Lane:
-    """A heap of what lies ahead, and in the order of their moments those that are due; both keep what is not current until its turn."""
+class _PoolQueue:
+    """A heap of future fire times, and those that are due in order of time.  Replaced fire times are dropped when they come to the front."""
 
-    def __init__(self, current: dict[str, Appointment]) -> None:
+    def __init__(self, current: dict[str, FireTime]) -> None:
         self._current = current
-        self.ahead: list[Appointment] = []
-        self.due: deque[Appointment] = deque()
-        self._served = 0
+        self.future: list[FireTime] = []
+        self.due: deque[FireTime] = deque()
+        self._taken = 0
 
-    def put(self, appointment: Appointment) -> None:
-        heappush(self.ahead, appointment)
-        if len(self.ahead) > 2 * len(self._current) + OUTDATED:
-            self.ahead = sorted(filter(self._is_current, self.ahead))
+    def put(self, fire_time: FireTime) -> None:
+        heappush(self.future, fire_time)
+        if len(self.future) > 2 * len(self._current) + OUTDATED:
+            self.future = sorted(filter(self._is_current, self.future))
 
-    def _is_current(self, appointment: Appointment) -> bool:
-        return self._current.get(appointment[1]) is appointment
+    def _is_current(self, fire_time: FireTime) -> bool:
+        return self._current.get(fire_time[1]) is fire_time
 
-    def take(self, now: datetime, count: int) -> list[Appointment]:
-        while self.ahead and self.ahead[0][0] <= now:
-            appointment = heappop(self.ahead)
-            if self._is_current(appointment):
-                self.due.append(appointment)
-        taken: list[Appointment] = []
+    def take(self, now: datetime, count: int) -> list[FireTime]:
+        while self.future and self.future[0][0] <= now:
+            fire_time = heappop(self.future)
+            if self._is_current(fire_time):
+                self.due.append(fire_time)
+        taken: list[FireTime] = []
         while self.due and len(taken) < count:
-            self._served += 1
-            appointment = self.due.popleft() if self._served % LATEST_SHARE else self.due.pop()
-            if self._is_current(appointment):
-                del self._current[appointment[1]]
-                taken.append(appointment)
+            self._taken += 1
+            fire_time = self.due.popleft() if self._taken % LATEST_SHARE else self.due.pop()
+            if self._is_current(fire_time):
+                del self._current[fire_time[1]]
+                taken.append(fire_time)
         return taken
 
     @property
-    def swept(self) -> tuple[Sequence[Appointment], Sequence[Appointment]]:
-        """What is due and what lies ahead, each with a current one in front."""
+    def swept(self) -> tuple[Sequence[FireTime], Sequence[FireTime]]:
+        """Due and future fire times, each with a current one in front."""
         while self.due and not self._is_current(self.due[0]):
             self.due.popleft()
-        while self.ahead and not self._is_current(self.ahead[0]):
-            heappop(self.ahead)
-        return self.due, self.ahead
+        while self.future and not self._is_current(self.future[0]):
+            heappop(self.future)
+        return self.due, self.future

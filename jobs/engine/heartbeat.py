@@ -1,4 +1,4 @@
-"""Every two seconds: say that this scheduler lives, follow the database's clock, and see to runs that nobody looks after."""
+"""Every two seconds: update this instance's row, follow the database's clock, and settle runs without a live owner."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from django.conf import settings
 from jobs.clock import Clock, look_at_database
 from jobs.engine.executors import RunExecutor
 from jobs.engine.instance import Instance
+from jobs.engine.reaper import reap
 from jobs.engine.statements import Statements
 
 log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 2.0
 CALM_BEFORE_REAPING = 4.0
-"""Seconds without a failed tick before this process judges others: after an outage they need two heartbeats."""
+"""Seconds without a failed tick before this process judges others: after an outage they need time for two heartbeats."""
 
 
 class Heartbeat:
-    """The duties of an instance beside its ticks.  Usually there are none, which one query tells."""
+    """The duties of an instance beside its ticks.  One query tells whether there are any."""
 
     def __init__(self, instance: Instance, clock: Clock, statements: Statements) -> None:
         self._instance = instance
@@ -35,30 +36,30 @@ class Heartbeat:
     def is_due(self) -> bool:
         return time.monotonic() >= self._next
 
-    def put_off(self) -> None:
-        """The next one is due two seconds from now."""
+    def postpone(self) -> None:
+        """Make the next heartbeat due in HEARTBEAT_SECONDS."""
         self._next = time.monotonic() + HEARTBEAT_SECONDS
 
-    def beat(self, lanes: Sequence[RunExecutor], known_runs: Callable[[], set[int]], calm_seconds: float) -> bool:
-        """Do what there is to do; whether runs were given back, for anybody to claim."""
+    def beat(self, executors: Sequence[RunExecutor], known_runs: Callable[[], set[int]], seconds_since_failure: float) -> bool:
+        """Do the duties; returns whether runs were released that any scheduler may claim."""
         self._statements.tune()
         look = look_at_database()
         if set_back := self._clock.follow(look):
             log.warning("scheduler_clock_set_back", seconds=round(set_back.total_seconds(), 3))
-        self._instance.beat(look.moment, lanes)
-        duties = self._statements.duties(self._instance.id, look.moment)
+        self._instance.beat(look.moment, executors)
+        duties = self._statements.housekeeping(self._instance.id, look.moment)
         self.check_environment(duties.environment)
-        lost = self._instance.take_back(known_runs(), self._clock.now()) if duties.active or self._instance.has_suspects else 0
+        lost = self._instance.release_lost(known_runs(), self._clock.now()) if duties.active or self._instance.has_suspects else 0
         if lost:
             log.warning("job_runs_taken_back", instance=self._instance.id, runs=lost)
-        reaping = duties.silent and calm_seconds > CALM_BEFORE_REAPING
+        reaping = duties.silent and seconds_since_failure > CALM_BEFORE_REAPING
         if reaping:
-            self._instance.reap(look.moment, self._clock.now())
-        self.put_off()
+            reap(look.moment, self._clock.now(), except_for=self._instance.id)
+        self.postpone()
         return reaping or lost > 0
 
     def check_environment(self, name: str | None) -> None:
-        """Take note of the environment that the database belongs to, and say it once when that is not ours."""
+        """Compare the database's environment with this process's, and log a difference once."""
         foreign = name if name != settings.ENVIRONMENT else None
         if foreign is not None and self.foreign is None:
             log.error(

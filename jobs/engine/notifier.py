@@ -1,4 +1,4 @@
-"""Notice that somebody changed something: PostgreSQL tells, SQLite is asked."""
+"""Notice changes of the tables: PostgreSQL notifies, SQLite is polled."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ POLL_SECONDS = 0.1
 CHANNEL = "jobs_changed"
 
 
-class Changes(ABC):
-    """Waits for time to pass or for a change, whichever comes first."""
+class Notifier(ABC):
+    """Waits for a change, with a time limit."""
 
-    tells_all: bool
-    """Whether nothing that another connection commits goes unnoticed, so that the rows need not be asked just in case."""
+    is_reliable: bool
+    """Whether every commit of another connection is noticed."""
 
     def __init__(self, event: threading.Event) -> None:
         self._event = event
-        self._noticed = False
+        self._changed = False
 
-    def noticed(self) -> bool:
-        """Whether a change has been noticed since this was asked the last time."""
-        noticed, self._noticed = self._noticed, False
-        return noticed
+    def has_changes(self) -> bool:
+        """Whether there was a change since the last call."""
+        changed, self._changed = self._changed, False
+        return changed
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to notice."""
+        """Start listening."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop noticing."""
+        """Stop listening."""
 
     @abstractmethod
     def wait(self, seconds: float) -> None:
-        """Return after `seconds`, or as soon as the event is set or a change is noticed."""
+        """Return after `seconds`, when the event is set, or at a change."""
 
 
-class SQLiteChanges(Changes):
+class SQLiteNotifier(Notifier):
     """`PRAGMA data_version` changes when another connection has committed; reading it touches no table."""
 
-    tells_all = True
+    is_reliable = True
 
     def __init__(self, event: threading.Event) -> None:
         super().__init__(event)
@@ -56,17 +56,17 @@ class SQLiteChanges(Changes):
         self._seen: int | None = None
         self._next_poll = 0.0
 
-    def noticed(self) -> bool:
-        """A tick that comes sooner than the next poll would be counts as one."""
+    def has_changes(self) -> bool:
+        """A tick between two polls does the next one."""
         if time.monotonic() >= self._next_poll:
             self._poll()
-        return super().noticed()
+        return super().has_changes()
 
     def start(self) -> None:
-        """Nothing to begin: every wait asks."""
+        """Nothing to start: `wait` polls."""
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Nothing to stop."""
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -75,18 +75,18 @@ class SQLiteChanges(Changes):
 
     def _poll(self) -> bool:
         self._next_poll = time.monotonic() + POLL_SECONDS
-        with self._statements.alone(), connection.wrap_database_errors:
+        with self._statements.exclusive(), connection.wrap_database_errors:
             connection.ensure_connection()
-            [version] = connection.connection.execute("PRAGMA data_version").fetchone()  # not by way of Django, which takes longer than SQLite
-        self._noticed |= version != self._seen
+            [version] = connection.connection.execute("PRAGMA data_version").fetchone()  # Django's cursor takes longer than SQLite itself
+        self._changed |= version != self._seen
         self._seen = version
-        return self._noticed
+        return self._changed
 
 
-class PostgreSQLChanges(Changes):
+class PostgreSQLNotifier(Notifier):
     """LISTEN, on a connection and a thread of its own; triggers on the tables NOTIFY."""
 
-    tells_all = False  # a connection may be dead for minutes before anybody finds out
+    is_reliable = False  # a dead connection may go undetected for minutes
 
     def __init__(self, event: threading.Event) -> None:
         super().__init__(event)
@@ -102,13 +102,13 @@ class PostgreSQLChanges(Changes):
         self._event.wait(seconds)
 
     def _listen(self) -> None:
-        import psycopg  # on SQLite nobody needs it, and it takes a tenth of a scheduler's start
+        import psycopg  # on SQLite nothing needs it, and importing it takes a tenth of a scheduler's start
 
         while not self._stopped.is_set():
             try:
                 self._listen_once()
             except psycopg.Error as error:
-                # The tick meets the same outage and says so; until this is back it still comes every 200 ms.
+                # The tick meets the same outage and logs it; until this thread listens again, the tick polls every 200 ms.
                 log.debug("job_listen_failed", error=str(error))
                 self._stopped.wait(0.5)
 
@@ -118,16 +118,16 @@ class PostgreSQLChanges(Changes):
         parameters = {name: value for name, value in connection.get_connection_params().items() if name not in {"cursor_factory", "context"}}
         with psycopg.connect(**parameters, autocommit=True) as listener:
             listener.execute(f"LISTEN {CHANNEL}")
-            self._notice()  # whatever changed while nobody listened
+            self._notify()  # there may have been changes before LISTEN
             while not self._stopped.is_set():
                 for _notification in listener.notifies(timeout=1.0, stop_after=1):
-                    self._notice()
+                    self._notify()
 
-    def _notice(self) -> None:
-        self._noticed = True
+    def _notify(self) -> None:
+        self._changed = True
         self._event.set()
 
 
-def changes_for_connection(event: threading.Event) -> Changes:
-    """What notices changes in the database of this process."""
-    return PostgreSQLChanges(event) if connection.vendor == "postgresql" else SQLiteChanges(event)
+def notifier_for_connection(event: threading.Event) -> Notifier:
+    """The notifier for the database of this process; it sets `event` at a change."""
+    return PostgreSQLNotifier(event) if connection.vendor == "postgresql" else SQLiteNotifier(event)

@@ -8,8 +8,8 @@ from hashlib import blake2b
 
 import orjson
 
-from jobs.engine.execute import Call
-from jobs.engine.pools import lane_of
+from jobs.engine.pools import pool_of
+from jobs.engine.run import CallSpec
 from jobs.models import JobDefinition
 from jobs.schedule.policy import Policy
 from jobs.schedule.schedule import Schedule
@@ -17,14 +17,14 @@ from jobs.schedule.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A definition as it was applied: what a claim and a run need to know of it."""
+    """A definition as it was applied."""
 
     revision: int
     schedule: Schedule
     policy: Policy
-    call: Call
+    call: CallSpec
     scheduled_from: datetime
-    lane: str
+    pool: str
 
     @classmethod
     def of(cls, definition: JobDefinition) -> Plan:
@@ -32,19 +32,19 @@ class Plan:
             revision=definition.revision,
             schedule=definition.schedule,
             policy=Policy(definition.coalesce, definition.max_instances, definition.misfire_grace_seconds),
-            call=Call.of(definition),
+            call=CallSpec.of(definition),
             scheduled_from=definition.scheduled_from,
-            lane=lane_of(definition),
+            pool=pool_of(definition),
         )
 
     @property
     def state(self) -> bytes:
-        """What the store keeps: JSON, and no callable.  It begins with a digest of the rest, which stands for it in a claim."""
+        """The store's `job_state`: JSON without a callable.  It begins with a digest of the rest, which a claim compares instead of all of it."""
         values = {"version": 1, "revision": self.revision, "schedule": self.schedule.to_json(), "policy": asdict(self.policy)}
         digest = blake2b(orjson.dumps(values), digest_size=8).hexdigest()
         return orjson.dumps({"digest": digest, **values})
 
     def applied_as(self, state: bytes) -> Plan:
-        """This plan with the schedule and policy that the store holds, which an edit may have left behind for a moment."""
+        """This plan with the schedule and policy of the store, which may be an edit behind."""
         values = orjson.loads(state)
         return replace(self, revision=values["revision"], schedule=Schedule.from_json(values["schedule"]), policy=Policy(**values["policy"]))

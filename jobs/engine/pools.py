@@ -1,4 +1,4 @@
-"""Lanes: where a run goes on.  Each lane is one executor."""
+"""Pools: where runs execute.  Each pool is one executor."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.exceptions import UnknownFunction
-from jobs.models import JobDefinition
+from jobs.models import JobDefinition, Status
 from jobs.registry import get_function
 
-THREADS = "default"  # APScheduler insists on an executor of this name
+THREADS = "default"  # APScheduler requires an executor of this name
 LOOP, PROCESSES = "loop", "processes"
 
 
-def lane_of(definition: JobDefinition) -> str:
-    """Where the definition's runs go on; a function that is gone fails in a thread."""
+def pool_of(definition: JobDefinition) -> str:
+    """The pool of the definition's runs; a run of an unknown function fails in a thread."""
     if definition.executor == "process":
         return PROCESSES
     try:
@@ -24,13 +24,24 @@ def lane_of(definition: JobDefinition) -> str:
 
 
 @dataclass(slots=True)
-class Room:
-    """How many runs a lane takes: `now` at once, `soon` after those; slots are late or not as of `judged_at`."""
+class Capacity:
+    """How many runs a pool takes: `immediate` start at once, `buffered` wait in this process.
 
-    now: int
-    soon: int
+    `judged_at` is the time that decides whether a slot is late: the time at which the pool became full, else now.
+    """
+
+    immediate: int
+    buffered: int
     judged_at: datetime
 
     @property
     def total(self) -> int:
-        return self.now + self.soon
+        return self.immediate + self.buffered
+
+    def take(self) -> Status:
+        """Use one place; returns the status that its run gets."""
+        if self.immediate > 0:
+            self.immediate -= 1
+            return Status.RUNNING
+        self.buffered -= 1
+        return Status.QUEUED

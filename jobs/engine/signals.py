@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, noticed by a thread of their own: the main thread may be waiting for the database."""
+"""SIGTERM and SIGINT on a thread of their own: the main thread may be waiting for the database."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ log = structlog.get_logger()
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_SECONDS = 5.0
-"""How much longer than its drain time a scheduler may take to end."""
+"""Seconds that a scheduler may take to end beyond its drain time."""
 
 
 class SignalWatch(threading.Thread):
     """The first signal stops the scheduler, and a second one ends the process at once.
 
-    Python runs a signal's handler in the main thread and between two instructions of its own: not while SQLite waits up
-    to 20 s for a lock there, or a server does not answer.  The number of the signal comes through a pipe at once.
-    When the scheduler has not ended in time, the process does; what it leaves is settled by the reaper of another.
+    Python runs a signal handler in the main thread, between two of its instructions: not while SQLite waits up to
+    20 s for a lock, or a server does not answer.  The signal's number comes through a pipe at once.
+    A scheduler that has not ended in time is ended with its process; the reaper of another settles its runs.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -45,7 +45,7 @@ class SignalWatch(threading.Thread):
         self._end(0)
 
     def _next_signal(self, timeout: float | None = None) -> bool:
-        """Wait for one of ours; False when `timeout` seconds have passed first."""
+        """Wait for SIGTERM or SIGINT; False when `timeout` seconds have passed first."""
         deadline = time.monotonic() + timeout if timeout is not None else None
         while deadline is None or deadline > time.monotonic():
             readable, _, _ = select.select([self._pipe], [], [], None if deadline is None else max(deadline - time.monotonic(), 0))

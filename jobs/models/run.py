@@ -118,7 +118,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
                     return known
                 moment += timedelta(microseconds=1)  # a slot or another request at this very microsecond
 
-    def make_way(self, job_id: str, slot: datetime) -> bool:
+    def shift_requests_off_slot(self, job_id: str, slot: datetime) -> bool:
         """Move a request that stands at a slot's time by a microsecond; False when the row there is no request."""
         there = self.filter(job=job_id, scheduled_for=slot)
         if not there.filter(attempt=1, cause__in=(Cause.MANUAL, Cause.START)).exists():

@@ -93,4 +93,4 @@ def _missed(policy: Policy, slot: datetime, slots: int, judged_at: datetime) -> 
 
 
 def _skipped(slot: datetime, slots: int, met: int | None) -> Answer:
-    return Answer(slot, slots, Status.SKIPPED, f"run {met} was still going")
+    return Answer(slot, slots, Status.SKIPPED, f"run {met} was still in progress")

@@ -14,7 +14,7 @@ from django.utils.timezone import now
 from structlog.testing import capture_logs
 
 from jobs import registry
-from jobs.engine.execute import Run
+from jobs.engine.run import ClaimedRun
 from tests.game.conftest import HASTY, Job
 from vsadmin.game.exceptions import NothingWorked
 from vsadmin.game.models import CatalogMod, FeedState, InstalledMod, ModRelease
@@ -211,7 +211,7 @@ def test_no_transaction_is_open_while_upstream_is_asked(run_job: Job, standin: S
     assert not any(seen)
 
 
-class Watched(Run):
+class Watched(ClaimedRun):
     """A run that notes the progress it is told about."""
 
     def __init__(self) -> None:

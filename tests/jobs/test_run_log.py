@@ -9,7 +9,8 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.engine.execute import Run, run_sync
+from jobs.engine.execute import run_sync
+from jobs.engine.run import ClaimedRun
 from jobs.registry import enter_run, job, leave_run, unregister
 from jobs.run_log import LIMIT, RunLog, capture_logs, cut_middle, to_json
 from jobs.storable import make_storable
@@ -20,17 +21,17 @@ stdlib, structured = logging.getLogger("some.library"), structlog.get_logger("so
 
 
 @pytest.fixture
-def run() -> Iterator[Run]:
+def run() -> Iterator[ClaimedRun]:
     """A run that this test is inside of, while its log is being captured."""
     handler = capture_logs()
-    run = Run(1, "a", NOW, "none", {})
+    run = ClaimedRun(1, "a", NOW, "none", {})
     token = enter_run(run)
     yield run
     leave_run(token)
     logging.getLogger().removeHandler(handler)
 
 
-def test_what_a_job_logs_either_way_is_in_its_log(run: Run) -> None:
+def test_what_a_job_logs_either_way_is_in_its_log(run: ClaimedRun) -> None:
     stdlib.warning("stdlib says %s", "hello")
     structured.info("structlog_says", number=3, run_id=1)
     first, second = str(run.log).splitlines()
@@ -41,21 +42,21 @@ def test_what_a_job_logs_either_way_is_in_its_log(run: Run) -> None:
 def test_the_runners_own_two_lines_are_not_in_it() -> None:
     handler = capture_logs()
     job("tests_function")(lambda: stdlib.warning("mine"))
-    done = run_sync(Run(1, "a", NOW, "tests_function", {}), lambda: NOW)
+    done = run_sync(ClaimedRun(1, "a", NOW, "tests_function", {}), lambda: NOW)
     unregister("tests_function")
     logging.getLogger().removeHandler(handler)
     assert len(done.log.splitlines()) == 1
     assert done.log.endswith("warning mine")
 
 
-def test_nothing_is_captured_outside_a_run(run: Run) -> None:
+def test_nothing_is_captured_outside_a_run(run: ClaimedRun) -> None:
     token = enter_run(None)
     stdlib.warning("outside")
     leave_run(token)
     assert run.log is None
 
 
-def test_an_exception_is_logged_with_its_traceback(run: Run) -> None:
+def test_an_exception_is_logged_with_its_traceback(run: ClaimedRun) -> None:
     try:
         int("too hot")
     except ValueError:
@@ -69,7 +70,7 @@ class Unspeakable:
         raise RuntimeError("no words")
 
 
-def test_a_log_call_that_cannot_be_formatted_does_not_break_the_job(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_call_that_cannot_be_formatted_does_not_break_the_job(run: ClaimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """The standard library's handlers print such mistakes and go on; so does this one."""
     monkeypatch.setattr(logging, "raiseExceptions", False)
     stdlib.warning("%d apples", "many")
@@ -78,7 +79,7 @@ def test_a_log_call_that_cannot_be_formatted_does_not_break_the_job(run: Run, mo
 
 
 @pytest.mark.parametrize("value", [Unspeakable(), "half \ud83d", 2**70, [10**5000], object(), {1: {2}}, b"\xff"], ids=lambda value: type(value).__name__)
-def test_whatever_a_job_logs_does_not_break_it(run: Run, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_a_job_logs_does_not_break_it(run: ClaimedRun, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)  # pytest's own handler would
     structured.warning("a_thing", value=value)
     stdlib.warning("a thing: %s", [value])
@@ -86,7 +87,7 @@ def test_whatever_a_job_logs_does_not_break_it(run: Run, value: object, monkeypa
     assert str(run.log).endswith("afterwards")
 
 
-def test_capturing_twice_writes_each_line_once(run: Run) -> None:
+def test_capturing_twice_writes_each_line_once(run: ClaimedRun) -> None:
     capture_logs()
     stdlib.warning("once")
     assert str(run.log).count("once") == 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from jobs.engine.execute import Run
+from jobs.engine.run import ClaimedRun
 from jobs.registry import enter_run, leave_run
 from jobs.run_log import copy_to_run
 from tests.support.waiting import wait_until
@@ -132,7 +132,7 @@ def events() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("inside", [False, True], ids=["outside", "inside a run"])
 @pytest.mark.parametrize("event", events(), ids=lambda event: event["event"])
 def test_the_quick_way_says_what_the_processors_say(event: dict[str, Any], *, inside: bool) -> None:
-    fast_run, slow_run = (Run(7, "a", datetime(2030, 1, 1, tzinfo=UTC), "none", {}) if inside else None for _ in range(2))
+    fast_run, slow_run = (ClaimedRun(7, "a", datetime(2030, 1, 1, tzinfo=UTC), "none", {}) if inside else None for _ in range(2))
     token = enter_run(fast_run)
     fast = json.loads(house._json_line(None, "warning", dict(event)))
     leave_run(token)

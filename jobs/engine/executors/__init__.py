@@ -1,7 +1,7 @@
-"""Where runs go on: threads for sync functions, an asyncio loop for async ones, a process of its own for the rest.
+"""Executors: threads for sync functions, an asyncio loop for async ones, a process for each run of the rest.
 
-An executor is given claimed runs.  Whoever takes a run out of `handed` — the run itself when it ends, or `check`
-when its time is up — reports its outcome; so every run is reported once.
+An executor executes claimed runs.  Two places remove a run from `in_flight`: the run itself when it ends, and `check`
+when its time is up.  The one that removes it reports the outcome, so every run is reported once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["LoopExecutor", "ProcessExecutor", "RunExecutor", "ThreadExecutor", "
 
 
 def make_executors(threads: int, now: Callable[[], datetime], report: Report) -> dict[str, RunExecutor]:
-    """One executor for each lane."""
+    """One executor for each pool."""
     return {
         THREADS: ThreadExecutor(threads, now, report),
         LOOP: LoopExecutor(LOOP_SLOTS, now, report),

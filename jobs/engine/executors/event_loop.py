@@ -1,4 +1,4 @@
-"""An event loop that can be asked whether it still turns."""
+"""An event loop that can tell whether it is blocked."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 END_SECONDS = 1.0
-"""What is left on a loop that ends gets so long to notice."""
+"""Seconds that the tasks on a stopping loop have to end."""
 
-ASK_EVERY = 1.0
+PING_SECONDS = 1.0
 BLOCKED_AFTER = 5.0
-"""Seconds without an answer after which a loop counts as blocked: an async function keeps it for itself."""
+"""Seconds.  A loop that has not answered a ping for this long is blocked: an async function does not yield."""
 
 
-class Loop:
+class EventLoop:
     """An asyncio loop on a daemon thread of its own."""
 
     def __init__(self) -> None:
-        self._asked: float | None = None
-        self._answered = time.monotonic()
+        self._pinged_at: float | None = None
+        self._answered_at = time.monotonic()
 
     def start(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -38,28 +38,28 @@ class Loop:
             self._loop.close()
 
     def stop(self) -> None:
-        """Cancel what is left on the loop, and close it; one that is blocked is left to the end of the process."""
+        """Cancel the remaining tasks and close the loop.  A blocked loop ends with the process."""
         if not self._loop.is_closed():
             self.call(self._loop.stop)
             self._thread.join(2 * END_SECONDS)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Call `function` in the loop's thread, when the loop comes round."""
+        """Call `function` in the loop's thread."""
         self._loop.call_soon_threadsafe(function, *arguments)
 
     @property
-    def is_asked(self) -> bool:
-        """Whether a question whether it still turns is out."""
-        return self._asked is not None
+    def is_pinged(self) -> bool:
+        """Whether a ping has not been answered yet."""
+        return self._pinged_at is not None
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the loop has not come round for 5 s.  Ask often: the question is sent along."""
-        moment = time.monotonic()
-        if self._asked is None and moment - self._answered > ASK_EVERY:
-            self._asked = moment
+        """Whether a ping has not been answered for BLOCKED_AFTER.  Each call sends a ping when the last answer is a second old."""
+        at = time.monotonic()
+        if self._pinged_at is None and at - self._answered_at > PING_SECONDS:
+            self._pinged_at = at
             self.call(self._answer)
-        return self._asked is not None and moment - self._asked > BLOCKED_AFTER
+        return self._pinged_at is not None and at - self._pinged_at > BLOCKED_AFTER
 
     def _answer(self) -> None:
-        self._asked, self._answered = None, time.monotonic()
+        self._pinged_at, self._answered_at = None, time.monotonic()

@@ -10,9 +10,10 @@ from typing import Any
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.db import connections
 
-from jobs.engine.execute import Run, failed, run_async, stopped
+from jobs.engine.execute import failed, run_async, stopped
 from jobs.engine.executors.base import Report, RunExecutor
-from jobs.engine.executors.event_loop import Loop
+from jobs.engine.executors.event_loop import EventLoop
+from jobs.engine.run import ClaimedRun
 from jobs.engine.statements import FinishedRun
 from jobs.models import Status
 
@@ -20,15 +21,14 @@ from jobs.models import Status
 class LoopExecutor(RunExecutor):
     """Async functions, on one long-lived event loop in a thread of its own.
 
-    A loop that a function keeps for itself is left to it, and a fresh one takes what comes; it counts as a stuck
-    thread until it comes round again.
+    A blocked loop is replaced by a new one for the runs to come.  It counts as a stuck thread until it answers again.
     """
 
     def __init__(self, slots: int, now: Callable[[], datetime], report: Report) -> None:
         super().__init__(slots, now, report)
-        self._loop = Loop()
-        self._blocked: list[Loop] = []
-        self._unstarted: dict[int, Run] = {}
+        self._loop = EventLoop()
+        self._blocked: list[EventLoop] = []
+        self._unstarted: dict[int, ClaimedRun] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def start(self, scheduler: Any, alias: str) -> None:
@@ -37,38 +37,38 @@ class LoopExecutor(RunExecutor):
 
     def check(self) -> None:
         super().check()
-        if not (self.handed or self._blocked or self._loop.is_asked):
-            return  # nobody waits for it
+        if not (self.in_flight or self._blocked or self._loop.is_pinged):
+            return  # idle: no need to ping the loop
         self._blocked = [loop for loop in self._blocked if loop.is_blocked]
         if self._loop.is_blocked:
             self._blocked.append(self._loop)
-            self._loop = Loop()
+            self._loop = EventLoop()
             self._loop.start("jobs-loop")
             for run in list(self._unstarted.values()):
                 self._loop.call(self._create_task, run)
         self.stuck = len(self._blocked)
 
-    def _start_run(self, run: Run) -> None:
+    def _start_run(self, run: ClaimedRun) -> None:
         self._unstarted[run.id] = run
         self._loop.call(self._create_task, run)
 
-    def _create_task(self, run: Run) -> None:
-        # A blocked loop that comes round and the one that has replaced it may both get here: one of them takes the run.
-        if self._unstarted.pop(run.id, None) is not None and run.id in self.handed:
+    def _create_task(self, run: ClaimedRun) -> None:
+        # A blocked loop that goes on and its replacement may both call this: one of them takes the run.
+        if self._unstarted.pop(run.id, None) is not None and run.id in self.in_flight:
             task = asyncio.get_running_loop().create_task(self._go(run))
             self._tasks[run.id] = task
             task.add_done_callback(lambda _task: self._tasks.pop(run.id, None))
 
-    async def _go(self, run: Run) -> None:
+    async def _go(self, run: ClaimedRun) -> None:
         try:
             outcome = await self._run(run)
         except asyncio.CancelledError:
-            outcome = stopped(run, self._now(), run.verdict or Status.CANCELLED)
-        except Exception as error:  # noqa: BLE001 -- a run that nobody reports would be running for ever
+            outcome = stopped(run, self._now(), run.stop_reason or Status.CANCELLED)
+        except Exception as error:  # noqa: BLE001 -- a run without an outcome would be running for ever
             outcome = failed(run, self._now(), f"it could not be started: {type(error).__name__}: {error}")
         self.ended(run, outcome)
 
-    async def _run(self, run: Run) -> FinishedRun:
+    async def _run(self, run: ClaimedRun) -> FinishedRun:
         # Outside ASGI, sync_to_async shares one thread between all tasks unless each has a context of its own.
         async with ThreadSensitiveContext() as context:
             outcome = await run_async(run, self._now)
@@ -76,7 +76,7 @@ class LoopExecutor(RunExecutor):
                 await sync_to_async(connections.close_all)()
         return outcome
 
-    def _stop_run(self, run: Run) -> None:
+    def _stop_run(self, run: ClaimedRun) -> None:
         for loop in (*self._blocked, self._loop):
             loop.call(self._cancel_task, run.id)
 

@@ -1,4 +1,4 @@
-"""Functions in a process of their own, which can be killed."""
+"""Functions in a process for each run, which can be killed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from datetime import datetime
 
 from django.conf import settings
 
-from jobs.engine.execute import Run, failed, stopped
+from jobs.engine.execute import failed, stopped
 from jobs.engine.executors.base import STOP_GRACE, Report
 from jobs.engine.executors.loop import LoopExecutor
+from jobs.engine.run import ClaimedRun
 from jobs.engine.statements import FinishedRun
 from jobs.models import Status
 from jobs.run_log import ReceivedLog
@@ -25,7 +26,7 @@ LINE_LIMIT = 1024 * 1024
 
 
 class ProcessExecutor(LoopExecutor):
-    """Functions in a process of their own: `manage.py runjob <run id>`, in its own process group, so that it can be killed."""
+    """Each run in a process of its own: `manage.py runjob <run id>`, in its own process group, so that it can be killed."""
 
     def __init__(self, slots: int, now: Callable[[], datetime], report: Report) -> None:
         super().__init__(slots, now, report)
@@ -35,7 +36,7 @@ class ProcessExecutor(LoopExecutor):
         for process in list(self._processes):
             self._signal(process, signal.SIGKILL)
 
-    async def _run(self, run: Run) -> FinishedRun:
+    async def _run(self, run: ClaimedRun) -> FinishedRun:
         run.started_at, run.started_monotonic = self._now(), time.monotonic()
         reader, writer_fd = await self._pipe()
         try:
@@ -55,9 +56,9 @@ class ProcessExecutor(LoopExecutor):
             code = await process.wait()
         except asyncio.CancelledError:
             await self._end(process)
-            return stopped(run, self._now(), run.verdict or Status.CANCELLED)
+            return stopped(run, self._now(), run.stop_reason or Status.CANCELLED)
         finally:
-            self._signal(process, signal.SIGKILL)  # what the function left behind in its group
+            self._signal(process, signal.SIGKILL)  # processes that the function has left in its group
             self._processes.discard(process)
         return outcome or failed(run, self._now(), f"its process ended without an outcome, with {_exit(code)}")
 
@@ -68,8 +69,8 @@ class ProcessExecutor(LoopExecutor):
         return reader, write_fd
 
     @staticmethod
-    async def _listen(run: Run, reader: asyncio.StreamReader) -> FinishedRun | None:
-        """Take over log and progress as they come, until the outcome has come or the pipe has closed."""
+    async def _listen(run: ClaimedRun, reader: asyncio.StreamReader) -> FinishedRun | None:
+        """Read log and progress until the outcome has come or the pipe has closed."""
         async for line in reader:
             message = json.loads(line)
             if "finished" in message:

@@ -14,18 +14,19 @@ from django.db import close_old_connections, connections
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from jobs.engine.execute import Run, run_sync
+from jobs.engine.execute import run_sync
 from jobs.engine.executors.base import Report, RunExecutor
+from jobs.engine.run import ClaimedRun
 from jobs.models import Status
 
 QUICK_SECONDS = 0.001
-"""Runs that take less are not worth waking a thread for each: one that is awake anyway takes them sooner."""
+"""Runs shorter than this share one wake-up of a thread."""
 
 WORK, END = "work", "end"
-"""What a thread that waits can be called for."""
+"""The calls that wake a thread."""
 
 _this_thread = threading.local()
-"""`has_connected`: whether a job function has ever made this thread connect to a database; to look for connections takes longer than many a run."""
+"""`has_connected`: whether a job function has connected this thread to a database.  Looking at its connections takes longer than a short run."""
 
 
 @receiver(connection_created)
@@ -34,15 +35,15 @@ def _note_connection(**_: Any) -> None:
 
 
 class ThreadExecutor(RunExecutor):
-    """Sync functions, on `slots` threads.  A thread that does not come back is replaced, and counted as stuck.
+    """Sync functions, on `slots` threads.  A thread that does not return from a job function is replaced, and counted as stuck.
 
-    Threads take runs from one deque until it is empty, and then wait for a call.  To wake one costs more than a run
-    that does nothing, and those awake take the interpreter from each other: quick runs get one call and not one each.
+    Threads take runs from one deque until it is empty, and then wait for a call.  Waking a thread costs more than a
+    trivial run and causes contention for the interpreter lock, so short runs share one wake-up.
     """
 
     def __init__(self, slots: int, now: Callable[[], datetime], report: Report) -> None:
         super().__init__(slots, now, report)
-        self._ready: deque[Run] = deque()
+        self._ready: deque[ClaimedRun] = deque()
         self._calls: SimpleQueue[str] = SimpleQueue()
 
     def start(self, scheduler: Any, alias: str) -> None:
@@ -56,9 +57,9 @@ class ThreadExecutor(RunExecutor):
     def _work(self) -> None:
         used_at = 0.0
         while (run := self._next()) is not None:
-            if run.id not in self.handed:
+            if run.id not in self.in_flight:
                 continue  # given up while it waited
-            # A connection that the database has dropped meanwhile would fail the run; one that is left broken would fail the next.
+            # A connection that the database has dropped meanwhile would fail this run; one that the last run left broken, too.
             if time.monotonic() - used_at > 1.0:
                 close_old_connections()
             outcome = run_sync(run, self._now)
@@ -70,8 +71,8 @@ class ThreadExecutor(RunExecutor):
                 return  # another thread has taken this one's place
         connections.close_all()
 
-    def _next(self) -> Run | None:
-        """The next run, waited for; None at the end."""
+    def _next(self) -> ClaimedRun | None:
+        """Wait for the next run; None at the end."""
         while True:
             try:
                 return self._ready.popleft()
@@ -79,7 +80,7 @@ class ThreadExecutor(RunExecutor):
                 if self._calls.get() == END:
                     return None
 
-    def _start_run(self, run: Run) -> None:
+    def _start_run(self, run: ClaimedRun) -> None:
         self._ready.append(run)
         if self._typical_seconds > QUICK_SECONDS or self._calls.empty():
             self._calls.put(WORK)
@@ -91,14 +92,14 @@ class ThreadExecutor(RunExecutor):
     def check(self) -> None:
         super().check()
         if self._ready and self._calls.empty():
-            self._calls.put(WORK)  # those that are awake are not as quick as was expected
+            self._calls.put(WORK)  # the runs in progress take longer than expected
 
-    def _stop_run(self, run: Run) -> None:
-        """A thread cannot be stopped; the function may look at `current_run().cancelled`.  A time limit does not wait for it."""
-        if run.verdict == Status.TIMED_OUT:
+    def _stop_run(self, run: ClaimedRun) -> None:
+        """A thread cannot be stopped; the function may check `current_run().cancelled`.  A time limit does not wait for it."""
+        if run.stop_reason == Status.TIMED_OUT:
             self._give_up(run)
 
-    def _give_up(self, run: Run) -> None:
+    def _give_up(self, run: ClaimedRun) -> None:
         if run.started_monotonic is not None:
             super()._give_up(run)
 

@@ -1,17 +1,18 @@
-"""The statements of the hot path, one implementation for each database.
+"""The SQL of the hot path, one implementation for each database.
 
-Everything here works on many rows at once.  Callers open the transaction.
+Every statement works on many rows.  The caller opens the transaction.
 """
 
 from __future__ import annotations
 
 from django.db import connection
 
-from jobs.engine.statements.base import Duties, Entry, FinishedRun, Guess, NewRun, Peek, Statements
+from jobs.engine.statements.base import Statements
 from jobs.engine.statements.postgresql import PostgreSQLStatements
+from jobs.engine.statements.rows import DueEntry, ExpectedClaim, FinishedRun, Housekeeping, NewRun, PendingWork
 from jobs.engine.statements.sqlite import SQLiteStatements
 
-__all__ = ["Duties", "Entry", "FinishedRun", "Guess", "NewRun", "Peek", "Statements", "for_connection"]
+__all__ = ["DueEntry", "ExpectedClaim", "FinishedRun", "Housekeeping", "NewRun", "PendingWork", "Statements", "for_connection"]
 
 
 def for_connection() -> Statements:

@@ -1,4 +1,4 @@
-"""Puts what SQLite has logged in its place: beside those who write, and not in their way."""
+"""Runs WAL checkpoints on a background thread, so that claims never wait for fsync."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from django.db import DatabaseError, InterfaceError, connection
 log = structlog.get_logger()
 
 PAGES = 4000
-"""A log of about so many pages (16 MB) is worth a checkpoint: most of them hold what is there several times, and one of each is copied."""
+"""A checkpoint starts when the WAL has about this many pages (16 MB): most pages are in it several times, and each is copied once."""
 
 PAGES_PER_STATEMENT = 4
 ROWS_PER_PAGE = 8
-"""How fast a log grows, roughly: Python's sqlite3 does not tell."""
+"""Estimates of how fast the WAL grows: Python's sqlite3 has no hook that tells."""
 
 
 class Checkpoints(threading.Thread):
-    """Checkpoints on a thread and a connection of their own, from `with` on to the end of its block.
+    """Checkpoints on a thread and a connection of their own, for the length of a `with` block.
 
-    SQLite itself leaves them to whoever commits the page that fills the log: that one waits for the disk, 50 ms on a
-    good one, and meanwhile nothing is claimed.  Here most of it is done while others write.  They are kept out only at the
-    end, for what they have written since: a log begins anew when all of it is in its place.
+    By itself, SQLite checkpoints in the transaction that fills the WAL: it waits for the disk, 50 ms on a good one, and
+    meanwhile nothing is claimed.  This thread copies most pages while others write.  It keeps the writers out only at
+    the end, for the pages written meanwhile: the WAL starts again from its beginning once all of it is copied.
     """
 
-    def __init__(self, alone: Callable[[], AbstractContextManager[object]]) -> None:
+    def __init__(self, exclusive: Callable[[], AbstractContextManager[object]]) -> None:
         super().__init__(name="jobs-checkpoints", daemon=True)
-        self._alone = alone
+        self._exclusive = exclusive
         self._pages = 0
         self._wanted = threading.Event()
         self._closing = False
@@ -45,7 +45,7 @@ class Checkpoints(threading.Thread):
         self.join(1.0)
 
     def count(self, rows: int) -> None:
-        """Take note of a statement that has written `rows`, before its transaction ends or another thread's begins."""
+        """Count the rows that a statement has written; call it before the transaction ends."""
         self._pages += PAGES_PER_STATEMENT + rows // ROWS_PER_PAGE
         if self._pages >= PAGES:
             self._pages = 0
@@ -63,11 +63,11 @@ class Checkpoints(threading.Thread):
 
     def _checkpoint(self) -> None:
         self._copy()
-        with self._alone():
+        with self._exclusive():
             self._copy()
 
     @staticmethod
     def _copy() -> None:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            cursor.fetchall()  # as long as there are rows to fetch, it has not ended
+            cursor.fetchall()  # the checkpoint ends when its row has been fetched

@@ -1,20 +1,21 @@
-"""PostgreSQL takes its rows as arrays."""
+"""The statements for PostgreSQL, which takes many rows as one array for each column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from jobs.engine.statements.base import DIGEST, FinishedRun, Guess, NewRun, Peek, Statements, read_shown
+from jobs.engine.statements.base import Statements
+from jobs.engine.statements.connection_use import PostgreSQLConnectionUse
+from jobs.engine.statements.rows import DIGEST, ExpectedClaim, FinishedRun, NewRun, PendingWork, read_time_text
 from jobs.models import Status
 
 
 def array(values: Sequence[Any]) -> str:
-    """PostgreSQL's text for an array; psycopg's own dumper takes ten times as long, and each run has seventeen values."""
+    """The text form of a PostgreSQL array.  psycopg's own dumper takes ten times as long, and each run has seventeen values."""
     return "{" + ",".join([_element(value) for value in values]) + "}"
 
 
@@ -26,9 +27,9 @@ def _element(value: Any) -> str:
     return str(value) if not isinstance(value, datetime) else f'"{value.isoformat()}"'
 
 
-def _read_timestamp(shown: bytes | None) -> datetime | None:
-    """A timestamptz as PostgreSQL shows it, with its offset."""
-    return None if shown is None else datetime.fromisoformat(shown.decode())
+def _read_timestamp(text: bytes | None) -> datetime | None:
+    """The time of a timestamptz in text form, which has an offset."""
+    return None if text is None else datetime.fromisoformat(text.decode())
 
 
 QUIET_COLUMNS = ("id", "status", "started_at", "finished_at", "duration_seconds")
@@ -37,12 +38,11 @@ PLAIN = {"": '""'} | {status.value: status.value for status in Status}
 """Texts that need no escaping."""
 
 
-class PostgreSQLStatements(Statements):
+class PostgreSQLStatements(PostgreSQLConnectionUse, Statements):
     exclude_jobs = "NOT (id = ANY(%s))"
-    # A time as text, for `read_shown`: what psycopg and Django do to read one takes 3 µs, this 0.3.
+    # A time as text, for `read_time_text`: psycopg and Django take 3 µs to read a time, this takes 0.3.
     raw_time = """to_char(next_run_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
     lock_rows = "FOR UPDATE SKIP LOCKED"
-    keeps_connection = False
     in_ids = "= ANY(%s)"
 
     INSERT = """
@@ -73,47 +73,34 @@ class PostgreSQLStatements(Statements):
         FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::float8[]) AS u (id, status, started_at, finished_at, duration_seconds)
         WHERE r.id = u.id AND r.id = ANY(%s::bigint[]) AND r.instance = %s AND r.status || '' = 'running' RETURNING r.id
     """
-    # PostgreSQL expects that hardly any run is running, and would go through all outcomes again for each that is.  Now it
-    # hashes them; and with a status that it cannot foresee it finds the runs by id, not by an index full of what has ended.
-    FORESEE = "SET LOCAL enable_nestloop = off"
+    # The planner underestimates running rows and picks a nested loop; disabling it forces a hash join.  The status is compared
+    # as an expression that the planner cannot estimate, so that it finds runs by id and not by an index full of ended runs.
+    FORCE_HASH_JOIN = "SET LOCAL enable_nestloop = off"
     START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = ANY(%s::bigint[]) AND instance = %s AND status || '' = 'queued' RETURNING id"
 
-    PEEK_RAW = Statements.PEEK.replace("%s", "$1").encode()
+    PENDING_WORK_RAW = Statements.PENDING_WORK.replace("%s", "$1").encode()
 
-    def lent(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def alone(self, seconds: float = -1) -> AbstractContextManager[object]:
-        return nullcontext()
-
-    def tune(self) -> None:
-        """The server knows best."""
-
-    def wait_at_most(self, seconds: float) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{seconds * 1000:.0f}ms"])
-
-    def peek(self, instance: str) -> Peek:
-        """Not by way of Django's and psycopg's cursors: a scheduler with nothing else to do asks five times a second, and they take three times as long."""
-        import psycopg  # on SQLite nobody needs it, and it takes a tenth of a scheduler's start
+    def pending_work(self, instance: str) -> PendingWork:
+        """Without Django's and psycopg's cursors: an idle scheduler asks five times a second, and they take three times as long."""
+        import psycopg  # on SQLite nothing needs it, and importing it takes a tenth of a scheduler's start
 
         with connection.wrap_database_errors:
             connection.ensure_connection()
-            result = connection.connection.pgconn.exec_params(self.PEEK_RAW, [instance.encode()])
+            result = connection.connection.pgconn.exec_params(self.PENDING_WORK_RAW, [instance.encode()])
             if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
                 raise psycopg.errors.error_from_result(result)
         unapplied, next_run_time, next_request, cancelled = [result.get_value(0, column) for column in range(4)]
-        return Peek(unapplied is not None, _read_timestamp(next_run_time), _read_timestamp(next_request), cancelled == b"t")
+        return PendingWork(unapplied is not None, _read_timestamp(next_run_time), _read_timestamp(next_request), cancelled == b"t")
 
-    def claim(self, guesses: Sequence[Guess], now: datetime, instance: str) -> dict[str, int]:
-        """One statement, which is a transaction by itself: jobs_claim() in migration 0006."""
-        late = any(guess.slots > 1 for guess in guesses)
+    def claim(self, claims: Sequence[ExpectedClaim], now: datetime, instance: str) -> dict[str, int]:
+        """One call of jobs_claim() (migration 0006), which is a transaction by itself."""
+        late = any(claim.slots > 1 for claim in claims)
         columns = [
-            array([guess.job_id for guess in guesses]),
-            array([guess.moment for guess in guesses]),
-            array([guess.state[DIGEST].decode("ascii", "replace") for guess in guesses]),
-            array([guess.following for guess in guesses]),
-            *([array([getattr(guess, name) for guess in guesses]) for name in ("slot", "slots", "reason")] if late else [None, None, None]),
+            array([claim.job_id for claim in claims]),
+            array([claim.fire_time for claim in claims]),
+            array([claim.state[DIGEST].decode("ascii", "replace") for claim in claims]),
+            array([claim.following for claim in claims]),
+            *([array([getattr(claim, name) for claim in claims]) for name in ("slot", "slots", "reason")] if late else [None, None, None]),
         ]
         with connection.cursor() as cursor:
             cursor.execute(self.CLAIM, [*columns, now, instance])
@@ -123,19 +110,19 @@ class PostgreSQLStatements(Statements):
         columns = [array([getattr(run, name) for run in runs]) for name in ("job_id", "slot", "slots", "status", "reason", "instance")]
         with connection.cursor() as cursor:
             cursor.execute(self.INSERT, [now, now, now, now, *columns])
-            ids = {(job_id, read_shown(slot)): run_id for run_id, job_id, slot in cursor.fetchall()}
+            ids = {(job_id, read_time_text(slot)): run_id for run_id, job_id, slot in cursor.fetchall()}
         return [ids.get((run.job_id, run.slot)) for run in runs]
 
-    def advance(self, moves: Sequence[tuple[str, datetime | None]]) -> None:
+    def advance(self, next_times: Sequence[tuple[str, datetime | None]]) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(self.ADVANCE, [array([job_id for job_id, _ in moves]), array([moment for _, moment in moves])])
+            cursor.execute(self.ADVANCE, [array([job_id for job_id, _ in next_times]), array([at for _, at in next_times])])
 
     def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
         quiet = [run for run in runs if run.is_quiet]
-        telling = [run for run in runs if not run.is_quiet]
+        others = [run for run in runs if not run.is_quiet]
         with connection.cursor() as cursor:
-            cursor.execute(self.FORESEE)
-            return self._finish(cursor, self.FINISH_QUIET, QUIET_COLUMNS, quiet, instance) | self._finish(cursor, self.FINISH, FinishedRun.__slots__, telling, instance)
+            cursor.execute(self.FORCE_HASH_JOIN)
+            return self._finish(cursor, self.FINISH_QUIET, QUIET_COLUMNS, quiet, instance) | self._finish(cursor, self.FINISH, FinishedRun.__slots__, others, instance)
 
     @staticmethod
     def _finish(cursor: Any, statement: str, names: Sequence[str], runs: Sequence[FinishedRun], instance: str) -> set[int]:
@@ -150,8 +137,8 @@ class PostgreSQLStatements(Statements):
             cursor.execute(self.START, [now, array(run_ids), instance])
             return {run_id for (run_id,) in cursor.fetchall()}
 
-    def write_time(self, moment: datetime | None) -> Any:
-        return moment
+    def write_time(self, at: datetime | None) -> Any:
+        return at
 
     def write_ids(self, ids: Sequence[str]) -> Any:
         return list(ids)

@@ -1,29 +1,25 @@
-"""SQLite takes its rows as VALUES, in one IMMEDIATE transaction at a time."""
+"""The statements for SQLite, which takes many rows as VALUES in one IMMEDIATE transaction."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
+from django.db import connection, transaction
 
-from jobs.engine.statements.base import FinishedRun, Guess, NewRun, Statements, read_shown
-from jobs.engine.statements.checkpoints import PAGES, Checkpoints
+from jobs.engine.statements.base import Statements
+from jobs.engine.statements.connection_use import SQLiteConnectionUse
+from jobs.engine.statements.rows import ExpectedClaim, FinishedRun, NewRun, read_time_text
 from jobs.models import Status
 
 ROWS_AT_ONCE = 256
-"""Rows in one statement, which may have 32,766 values."""
+"""Rows in one statement, which takes at most 32,766 values."""
 
 FEW_ROWS = 12
-"""Up to so many rows have a text for each number of them."""
-
-TUNING = ("PRAGMA cache_size = -32000", f"PRAGMA wal_autocheckpoint = {4 * PAGES}")
-"""32 MB of pages in memory, of which runs of many jobs touch one each; and who commits need not care for the log as long as somebody else does."""
+"""Up to this number of rows, each number of rows has a statement text of its own."""
 
 
 @cache
@@ -32,16 +28,11 @@ def _text(statement: str, size: int, width: int, mark: str) -> str:
     return statement.format(rows=",".join([row] * size)).replace("%s", mark)
 
 
-class SQLiteStatements(Statements):
+class SQLiteStatements(SQLiteConnectionUse, Statements):
     exclude_jobs = "id NOT IN (SELECT value FROM json_each(%s))"
-    raw_time = "next_run_time || ''"  # no declared type, so that Django's converter does not see it; it takes ten times as long
-    lock_rows = ""  # the transaction is IMMEDIATE: nobody else writes
-    keeps_connection = True
+    raw_time = "next_run_time || ''"  # an expression has no declared type, so Django's converter, ten times as slow, leaves it alone
+    lock_rows = ""  # the transaction is IMMEDIATE: it is the only writer
     in_ids = "IN (SELECT value FROM json_each(%s))"
-    _turn = threading.RLock()
-    """Whose turn it is to use the connection that tick and recorder share."""
-    _checkpoints: ClassVar[Checkpoints | None] = None
-    """Of the process that lends its connection."""
 
     INSERT = """
         INSERT INTO jobs_jobrun (id, job_id, scheduled_for, slots, status, reason, instance, cause, attempt, queued_at, not_before,
@@ -51,7 +42,7 @@ class SQLiteStatements(Statements):
         FROM (VALUES {rows}) AS v WHERE true ON CONFLICT DO NOTHING
     """
     ADVANCE = "UPDATE django_apscheduler_djangojob AS j SET next_run_time = v.column2 FROM (VALUES {rows}) AS v WHERE j.id = v.column1"
-    ADVANCE_KNOWN = """
+    ADVANCE_EXPECTED = """
         UPDATE django_apscheduler_djangojob AS j SET next_run_time = v.column2 FROM (VALUES {rows}) AS v
         WHERE j.id = v.column1 AND j.next_run_time = v.column3 AND j.job_state = v.column4
     """
@@ -67,49 +58,14 @@ class SQLiteStatements(Statements):
     """
     START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = %s AND instance = %s AND status = 'queued'"
 
-    @contextmanager
-    def lent(self) -> Iterator[Callable[[], None]]:
-        """SQLite has one writer at a time, lets the next one sleep for up to 100 ms, and forgets all pages it has read when another connection writes."""
-        ours = connections[DEFAULT_DB_ALIAS]
-        ours.inc_thread_sharing()
-        try:
-            with Checkpoints(self.alone) as SQLiteStatements._checkpoints:
-                yield lambda: connections.__setitem__(DEFAULT_DB_ALIAS, ours)
-        finally:
-            SQLiteStatements._checkpoints = None
-            ours.dec_thread_sharing()
-
-    @contextmanager
-    def alone(self, seconds: float = -1) -> Iterator[None]:
-        if not self._turn.acquire(timeout=seconds):
-            raise OperationalError(f"another thread has used the connection for {seconds:g} s")
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    def tune(self) -> None:
-        with connection.cursor() as cursor:
-            for pragma in TUNING:
-                cursor.execute(pragma)
-
-    def drop_connection(self, error: Exception) -> None:
-        """Not when the file is locked or its disk full: to close the last connection truncates the log, and the next few claims would just fit in."""
-        if getattr(error.__cause__, "sqlite_errorname", "") not in {"SQLITE_BUSY", "SQLITE_FULL"}:
-            super().drop_connection(error)
-
-    def wait_at_most(self, seconds: float) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
-
     def _write_rows(self, statement: str, rows: Sequence[tuple[Any, ...]], before: Sequence[Any] = (), after: Sequence[Any] = ()) -> int:
-        """Execute `statement` for all `rows`, many at once; returns how many it has written.
+        """Execute `statement` for all `rows`, many at once; returns the number of rows written.
 
-        Once for each row would take longer, and let go of the interpreter as often; it has to be waited for each time.
-        More than a few are split into powers of two: that makes few texts, and SQLite prepares each of them once.
+        One statement for each row would release and reacquire the interpreter lock each time.  A larger number of
+        rows is split into powers of two, so that there are few statement texts and SQLite prepares each of them once.
         """
         written = first = 0
-        mark = "%s" if connection.queries_logged else "?"  # Django puts one for the other, which takes longer than the rest of its work
+        mark = "%s" if connection.queries_logged else "?"  # with %s, Django replaces each one, which takes longer than the rest of its work
         with connection.cursor() as cursor:
             while first < len(rows):
                 left = len(rows) - first
@@ -122,30 +78,30 @@ class SQLiteStatements(Statements):
                 first += size
         return written
 
-    def claim(self, guesses: Sequence[Guess], now: datetime, instance: str) -> dict[str, int]:
-        """All that have no run going on, or none: a wrong guess is rare, and somebody else's claim or edit."""
+    def claim(self, claims: Sequence[ExpectedClaim], now: datetime, instance: str) -> dict[str, int]:
+        """All claims of jobs without a run in progress, or none: only another scheduler's claim or an edit makes a row differ."""
         with self.transaction():
-            occupied = self.occupied([guess.job_id for guess in guesses])
-            free = [guess for guess in guesses if guess.job_id not in occupied]
-            moments = [self.write_time(guess.moment) for guess in free]
-            moves = [(guess.job_id, self.write_time(guess.following), moment, guess.state) for guess, moment in zip(free, moments, strict=True)]
+            occupied = self.occupied([claim.job_id for claim in claims])
+            free = [claim for claim in claims if claim.job_id not in occupied]
+            fire_times = [self.write_time(claim.fire_time) for claim in free]
+            changes = [(claim.job_id, self.write_time(claim.following), at, claim.state) for claim, at in zip(free, fire_times, strict=True)]
             first = self._next_id()
             rows = [
                 (
                     first + number,
-                    guess.job_id,
-                    moments[number] if guess.slot is guess.moment else self.write_time(guess.slot),
-                    guess.slots,
+                    claim.job_id,
+                    fire_times[number] if claim.slot is claim.fire_time else self.write_time(claim.slot),
+                    claim.slots,
                     "running",
-                    guess.reason,
+                    claim.reason,
                     instance,
                 )
-                for number, guess in enumerate(free)
+                for number, claim in enumerate(free)
             ]
-            if self._write_rows(self.ADVANCE_KNOWN, moves) != len(free) or self._insert(rows, now) != len(free):
+            if self._write_rows(self.ADVANCE_EXPECTED, changes) != len(free) or self._insert(rows, now) != len(free):
                 transaction.set_rollback(True)
                 return {}
-        return {guess.job_id: first + number for number, guess in enumerate(free)}
+        return {claim.job_id: first + number for number, claim in enumerate(free)}
 
     @staticmethod
     def _next_id() -> int:
@@ -166,19 +122,19 @@ class SQLiteStatements(Statements):
             inserted = {run_id for (run_id,) in cursor.fetchall()}
         return [first + n if first + n in inserted else None for n in range(len(runs))]
 
-    def advance(self, moves: Sequence[tuple[str, datetime | None]]) -> None:
-        self._write_rows(self.ADVANCE, [(job_id, self.write_time(moment)) for job_id, moment in moves])
+    def advance(self, next_times: Sequence[tuple[str, datetime | None]]) -> None:
+        self._write_rows(self.ADVANCE, [(job_id, self.write_time(at)) for job_id, at in next_times])
 
     def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
         quiet: list[tuple[Any, ...]] = []
-        telling: list[tuple[Any, ...]] = []
+        others: list[tuple[Any, ...]] = []
         for run in runs:
             row = (run.id, run.status, self.write_time(run.started_at), self.write_time(run.finished_at), run.duration_seconds)
             if run.is_quiet:
                 quiet.append(row)
             else:
-                telling.append(row + run.said)
-        written = self._write_rows(self.FINISH_QUIET, quiet, after=[instance]) + self._write_rows(self.FINISH, telling, after=[instance])
+                others.append(row + run.output)
+        written = self._write_rows(self.FINISH_QUIET, quiet, after=[instance]) + self._write_rows(self.FINISH, others, after=[instance])
         if written == len(runs):
             return {run.id for run in runs}
         with connection.cursor() as cursor:
@@ -187,8 +143,8 @@ class SQLiteStatements(Statements):
 
     def start_runs(self, run_ids: Sequence[int], instance: str, now: datetime) -> set[int]:
         with connection.cursor() as cursor:
-            moment = self.write_time(now)
-            cursor.executemany(self.START, [(moment, run_id, instance) for run_id in run_ids])
+            started_at = self.write_time(now)
+            cursor.executemany(self.START, [(started_at, run_id, instance) for run_id in run_ids])
             if cursor.rowcount == len(run_ids):
                 return set(run_ids)
             stored = self._with_status(cursor, run_ids, instance)
@@ -200,13 +156,13 @@ class SQLiteStatements(Statements):
         cursor.execute("SELECT id, status FROM jobs_jobrun WHERE id IN (SELECT value FROM json_each(%s)) AND instance = %s", [ids, instance])
         return dict(cursor.fetchall())
 
-    def write_time(self, moment: datetime | None) -> Any:
-        if moment is None:
+    def write_time(self, at: datetime | None) -> Any:
+        if at is None:
             return None
-        return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(" ")[:-6]
+        return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ")[:-6]
 
     def write_ids(self, ids: Sequence[str]) -> Any:
         return "[" + ",".join(f'"{job_id}"' for job_id in ids) + "]"  # ids are slugs
 
     def read_time(self, value: Any) -> datetime | None:
-        return None if value is None else read_shown(value)
+        return None if value is None else read_time_text(value)

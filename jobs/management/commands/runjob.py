@@ -16,7 +16,8 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs.clock import Clock, look_at_database
-from jobs.engine.execute import Run, run_async, run_sync
+from jobs.engine.execute import run_async, run_sync
+from jobs.engine.run import ClaimedRun
 from jobs.engine.statements import FinishedRun
 from jobs.exceptions import RunNotFound, UnknownFunction
 from jobs.models import JobRun
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         capture_logs()
         look = look_at_database()
         clock = Clock(look.moment, look.middle)  # as its scheduler has it
-        run = Run.of(row.job, row.pk, row.scheduled_for, kwargs=row.kwargs, attempt=row.attempt, cause=row.cause)
+        run = ClaimedRun.of(row.job, row.pk, row.scheduled_for, kwargs=row.kwargs, attempt=row.attempt, cause=row.cause)
         pipe = _Pipe(outcome_fd, run)
         pipe.start()
         pipe.finish(self._run(run, clock))
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         os._exit(0)  # threads that the function has left behind do not keep the process
 
     @staticmethod
-    def _run(run: Run, clock: Clock) -> FinishedRun:
+    def _run(run: ClaimedRun, clock: Clock) -> FinishedRun:
         try:
             is_async = get_function(run.function).is_async
         except UnknownFunction:
@@ -60,7 +61,7 @@ class Command(BaseCommand):
 class _Pipe(threading.Thread):
     """Tells the scheduler what is new, and notices when there is none any more."""
 
-    def __init__(self, fd: int, run: Run) -> None:
+    def __init__(self, fd: int, run: ClaimedRun) -> None:
         super().__init__(name="jobs-tell", daemon=True)
         self._fd = fd
         self._run = run
@@ -68,7 +69,7 @@ class _Pipe(threading.Thread):
 
     def run(self) -> None:
         while not self._done.wait(TELL_SECONDS):
-            size, progress = self._run.news()
+            size, progress = self._run.unsaved_output()
             self._send({"log": str(self._run.log or ""), "size": size, "progress": progress})
 
     def finish(self, finished: FinishedRun) -> None:

@@ -37,7 +37,7 @@ class Command(BaseCommand):
         if not scheduler.closing:
             self._look_for_garbage_less_often()
             scheduler.start()
-        if scheduler.once and scheduler.outage.failures:
+        if scheduler.once and scheduler.backoff.failures:
             raise CommandError("the database failed; what was due is still due")
 
     @staticmethod
@@ -60,7 +60,7 @@ class Command(BaseCommand):
                 self._require_tables()
             except (OperationalError, InterfaceError) as error:
                 connection.close()
-                time.sleep(scheduler.outage.failed(error))
+                time.sleep(scheduler.backoff.failed(error))
             else:
                 return
 

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils.timezone import now
 
 from jobs.models import DatabaseEnvironment, JobDefinition, JobRun
-from tests.jobs.engine.manual_scheduler import START, Hand, define, seconds
+from tests.jobs.engine.manual_scheduler import START, ManualScheduler, define, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def test_no_jobs_are_called_no_jobs() -> None:
 
 def test_the_list_says_schedule_and_next_run() -> None:
     define("tidy", interval_seconds=7200)
-    Hand().reconcile(START)
+    ManualScheduler().reconcile(START)
     [row] = jobs_json("list")
     assert (row["id"], row["schedule"], row["next_run_time"]) == ("tidy", "every 2 hours", "2030-01-01T02:00:00+00:00")
     assert "every 2 hours" in jobs("list")
@@ -42,9 +42,9 @@ def test_the_list_says_schedule_and_next_run() -> None:
 
 def test_a_job_is_shown_with_its_last_run() -> None:
     define("tidy")
-    hand = Hand()
-    hand.finish(hand.tick(START), START)
-    hand.finish(hand.tick(START + seconds(61)), START + seconds(61))
+    scheduler = ManualScheduler()
+    scheduler.finish(scheduler.tick(START), START)
+    scheduler.finish(scheduler.tick(START + seconds(61)), START + seconds(61))
     assert jobs_json("show", "tidy")["last_run"]["status"] == "succeeded"
 
 
@@ -143,9 +143,9 @@ def test_a_bad_import_changes_nothing(tmp_path: Path, content: str, message: str
 def test_the_audit_exits_with_one_and_names_the_slot_when_a_row_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     start = now() - seconds(150)
     define("robbed", created_at=start)
-    hand = Hand()
+    scheduler = ManualScheduler()
     for elapsed in (1, 61, 121):
-        hand.tick(start + seconds(elapsed))
+        scheduler.tick(start + seconds(elapsed))
     assert jobs_json("audit") == {"slots": 2, "missing": 0, "jobs": []}
     slot = start + seconds(60)
     JobRun.objects.filter(job="robbed", scheduled_for=slot).delete()

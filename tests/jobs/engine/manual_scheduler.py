@@ -1,4 +1,4 @@
-"""What the tests of the engine share: job functions, definitions at a fixed time, and one scheduler's claims by hand."""
+"""What the tests of the engine share: job functions, definitions at a fixed time, and one scheduler that a test drives step by step."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from unittest.mock import patch
 
 import time_machine
 
-from jobs.engine.claim_result import Claim
-from jobs.engine.execute import Run
-from jobs.engine.jobstore import JobStore
-from jobs.engine.pools import LOOP, PROCESSES, THREADS, Room
+from jobs.engine.claim_result import ClaimResult
+from jobs.engine.claims import Capacities, Claims
+from jobs.engine.plans import Plans
+from jobs.engine.pools import LOOP, PROCESSES, THREADS, Capacity
 from jobs.engine.reconcile import reconcile
 from jobs.engine.requested import claim_requested
-from jobs.engine.statements import FinishedRun, for_connection
+from jobs.engine.run import ClaimedRun
+from jobs.engine.statements import FinishedRun, Statements, for_connection
 from jobs.models import Author, JobDefinition, JobRun, Status
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -29,9 +30,9 @@ def seconds(number: float) -> timedelta:
 
 
 @contextmanager
-def at(moment: datetime) -> Iterator[None]:
-    """It is `moment`, by this machine's clock and by the database's."""
-    with time_machine.travel(moment, tick=False), patch("jobs.clock._ask_postgresql", lambda: datetime.now(UTC)):
+def at(now: datetime) -> Iterator[None]:
+    """It is `now`, by this machine's clock and by the database's."""
+    with time_machine.travel(now, tick=False), patch("jobs.clock._ask_postgresql", lambda: datetime.now(UTC)):
         yield
 
 
@@ -43,37 +44,39 @@ def define(job_id: str, created_at: datetime = START, **fields: Any) -> JobDefin
     return definition
 
 
-def rooms(now: datetime, at_once: int = 1000, soon: int = 0, judged_at: datetime | None = None) -> dict[str, Room]:
-    return {lane: Room(at_once, soon, judged_at or now) for lane in (THREADS, LOOP, PROCESSES)}
+def capacities(now: datetime, immediate: int = 1000, buffered: int = 0, judged_at: datetime | None = None) -> Capacities:
+    return {pool: Capacity(immediate, buffered, judged_at or now) for pool in (THREADS, LOOP, PROCESSES)}
 
 
 @dataclass
-class Hand:
-    """One scheduler without its loop: every step happens when it is asked for, at the time that it is given."""
+class ManualScheduler:
+    """One scheduler without its loop: a test calls each step, at a time of its own."""
 
     instance: str = "one"
-    store: JobStore = field(default_factory=JobStore)
+    plans: Plans = field(default_factory=Plans)
+    statements: Statements = field(default_factory=for_connection)
+
+    def __post_init__(self) -> None:
+        self.claims = Claims(self.plans, self.statements, self.instance)
 
     def reconcile(self, now: datetime) -> int:
-        return reconcile(self.store, self.instance, now)
+        return reconcile(self.plans, self.instance, now)
 
-    def claim(self, now: datetime, limit: int = 1000, **room: Any) -> Claim:
-        """As a tick does that asks the rows: what this store knows to be due, and then whatever else is."""
-        room_left = rooms(now, **room)
-        claim = self.store.claim_known(now, self.instance, room_left, limit)
-        claim.add(self.store.claim(now, self.instance, room_left, limit))
-        return claim
+    def claim(self, now: datetime, limit: int = 1000, **capacity: Any) -> ClaimResult:
+        """Claim as a tick does that reads the rows: the known due jobs, and then all others."""
+        left = capacities(now, **capacity)
+        return self.claims.claim_expected(now, left, limit) + self.claims.claim_rows(now, left, limit)
 
-    def claim_requested(self, now: datetime, limit: int = 1000, **room: Any) -> Claim:
-        return claim_requested(for_connection(), now, self.instance, rooms(now, **room), limit)
+    def claim_requested(self, now: datetime, limit: int = 1000, **capacity: Any) -> ClaimResult:
+        return claim_requested(self.statements, now, self.instance, capacities(now, **capacity), limit)
 
-    def tick(self, now: datetime) -> list[Run]:
+    def tick(self, now: datetime) -> list[ClaimedRun]:
         """Reconcile and claim; the runs that start."""
         self.reconcile(now)
         return self.claim(now).start + self.claim_requested(now).start
 
-    def finish(self, runs: Sequence[Run], now: datetime, status: Status = Status.SUCCEEDED) -> set[int]:
-        return for_connection().finish_runs([outcome(run.id, now, status=status.value) for run in runs], self.instance)
+    def finish(self, runs: Sequence[ClaimedRun], now: datetime, status: Status = Status.SUCCEEDED) -> set[int]:
+        return self.statements.finish_runs([outcome(run.id, now, status=status.value) for run in runs], self.instance)
 
 
 def outcome(run_id: int, now: datetime, **fields: Any) -> FinishedRun:

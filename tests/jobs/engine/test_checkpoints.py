@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from jobs.engine.statements import for_connection
 from jobs.engine.statements.checkpoints import PAGES, ROWS_PER_PAGE, Checkpoints
 from jobs.engine.statements.sqlite import SQLiteStatements
-from tests.jobs.engine.manual_scheduler import START, Hand, define, seconds
+from tests.jobs.engine.manual_scheduler import START, ManualScheduler, define, seconds
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
@@ -90,11 +90,11 @@ def test_a_checkpoint_that_fails_is_not_the_last() -> None:
 def test_the_scheduler_that_lends_its_connection_counts_what_it_writes() -> None:
     for number in range(100):
         define(f"job{number}")
-    hand = Hand()
-    hand.reconcile(START)
-    with for_connection().lent():
+    scheduler = ManualScheduler()
+    scheduler.reconcile(START)
+    with for_connection().shared_connection():
         assert SQLiteStatements._checkpoints is not None
         SQLiteStatements._checkpoints.count((PAGES - 20) * ROWS_PER_PAGE)  # nearly enough
-        assert len(hand.claim(START + seconds(60)).start) == 100
+        assert len(scheduler.claim(START + seconds(60)).start) == 100
         wait_until(lambda: in_place("job99"), 5, "a claim of 100 jobs was not counted")
     assert SQLiteStatements._checkpoints is None

@@ -12,50 +12,50 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django_apscheduler.models import DjangoJob
 
-from jobs.engine.claim_result import Claim
+from jobs.engine.claim_result import ClaimResult
 from jobs.engine.pools import THREADS
 from jobs.models import JobDefinition, JobRun
-from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, answers, define, rooms, seconds
-from tests.jobs.engine.test_claims import at_the_same_time, while_held
+from tests.jobs.engine.concurrently import at_the_same_time, while_held
+from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, answers, capacities, define, seconds
 
 pytestmark = pytest.mark.django_db
 
 
-def known(hand: Hand, now: datetime, **room: Any) -> Claim:
-    return hand.store.claim_known(now, hand.instance, rooms(now, **room), 1000)
+def known(scheduler: ManualScheduler, now: datetime, **capacity: Any) -> ClaimResult:
+    return scheduler.claims.claim_expected(now, capacities(now, **capacity), 1000)
 
 
-def applied(*job_ids: str, **fields: Any) -> Hand:
-    hand = Hand()
+def applied(*job_ids: str, **fields: Any) -> ManualScheduler:
+    scheduler = ManualScheduler()
     for job_id in job_ids:
         define(job_id, **fields)
-    hand.reconcile(START)
-    return hand
+    scheduler.reconcile(START)
+    return scheduler
 
 
 def test_what_was_applied_or_claimed_here_is_known() -> None:
-    hand = applied("a", "b")
+    scheduler = applied("a", "b")
     for minute in (1, 2, 3):
-        claim = known(hand, START + seconds(60 * minute))
+        claim = known(scheduler, START + seconds(60 * minute))
         assert sorted(run.job_id for run in claim.start) == ["a", "b"]
-        assert not claim.doubtful
+        assert not claim.needs_rows
         assert claim.answered == 2
-        hand.finish(claim.start, START + seconds(60 * minute + 1))
+        scheduler.finish(claim.start, START + seconds(60 * minute + 1))
     assert answers("a") == [(START + seconds(60 * minute), "succeeded", 1) for minute in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(("count", "on_sqlite"), [(1, 6), (100, 10)])
 def test_a_known_claim_is_few_queries(count: int, on_sqlite: int) -> None:
     """On SQLite the two of a savepoint, what goes on, the next id, and rows for which there is one text for each power of two."""
-    hand = applied(*[f"job-{number}" for number in range(count)])
+    scheduler = applied(*[f"job-{number}" for number in range(count)])
     with CaptureQueriesContext(connection) as captured:
-        assert len(known(hand, START + seconds(60)).start) == count
+        assert len(known(scheduler, START + seconds(60)).start) == count
     assert len(captured) == (1 if connection.vendor == "postgresql" else on_sqlite)
 
 
 def test_late_slots_share_one_run_and_say_so() -> None:
-    hand = applied("a", misfire_grace_seconds=None)
-    (run,) = known(hand, START + seconds(200)).start
+    scheduler = applied("a", misfire_grace_seconds=None)
+    (run,) = known(scheduler, START + seconds(200)).start
     row = JobRun.objects.get()
     assert (run.id, row.scheduled_for, row.slots) == (row.pk, START + seconds(180), 3)
     assert row.reason.startswith("one run for 3 slots since")
@@ -68,7 +68,7 @@ def _move() -> None:
 
 def _edit() -> None:
     JobDefinition.objects.get(pk="a").edit(STAFF, misfire_grace_seconds=5)
-    Hand("two").reconcile(START + seconds(30))
+    ManualScheduler("two").reconcile(START + seconds(30))
     DjangoJob.objects.filter(pk="a").update(next_run_time=START + seconds(60))  # the same moment, another policy
 
 
@@ -86,13 +86,13 @@ def _answer() -> None:
 
 @pytest.mark.parametrize("change", [_move, _edit, _remove, _go_on, _answer], ids=["moved", "edited", "removed", "going on", "answered"])
 def test_a_guess_that_the_rows_contradict_is_not_answered_and_nothing_else_is_lost(change: Callable[[], None]) -> None:
-    hand = applied("a", "b")
+    scheduler = applied("a", "b")
     change()
     there = list(JobRun.objects.filter(job="a"))
-    claim = known(hand, START + seconds(60))
-    assert claim.doubtful
+    claim = known(scheduler, START + seconds(60))
+    assert claim.needs_rows
     assert list(JobRun.objects.filter(job="a")) == there
-    rest = hand.store.claim(START + seconds(60), "one", rooms(START + seconds(60)), 1000)
+    rest = scheduler.claims.claim_rows(START + seconds(60), capacities(START + seconds(60)), 1000)
     assert [run.job_id for run in claim.start + rest.start if run.job_id == "b"] == ["b"]
     assert answers("b") == [(START + seconds(60), "running", 1)]
 
@@ -100,28 +100,28 @@ def test_a_guess_that_the_rows_contradict_is_not_answered_and_nothing_else_is_lo
 @pytest.mark.parametrize("other", ["0", "b"])
 def test_a_claim_that_meets_an_answer_starts_nothing_that_it_has_not_stored(other: str) -> None:
     """PostgreSQL keeps what a function has returned before it failed, though what it did is undone."""
-    hand = applied("a", other)
+    scheduler = applied("a", other)
     _answer()
-    claim = hand.claim(START + seconds(60))
+    claim = scheduler.claim(START + seconds(60))
     assert [run.job_id for run in claim.start] == [other]
     assert [run.id for run in claim.start] == list(JobRun.objects.filter(status="running").values_list("pk", flat=True))
 
 
 def test_a_job_whose_run_goes_on_is_skipped_by_the_rows() -> None:
-    hand = applied("a")
-    (run,) = known(hand, START + seconds(60)).start
-    assert known(hand, START + seconds(120)).doubtful
-    hand.claim(START + seconds(120))
+    scheduler = applied("a")
+    (run,) = known(scheduler, START + seconds(60)).start
+    assert known(scheduler, START + seconds(120)).needs_rows
+    scheduler.claim(START + seconds(120))
     assert [(status, slots) for _slot, status, slots in answers("a")] == [("running", 1), ("skipped", 1)]
-    hand.finish([run], START + seconds(130))
-    assert [run.job_id for run in known(hand, START + seconds(180)).start] == ["a"]  # claimed by the rows, and known since
+    scheduler.finish([run], START + seconds(130))
+    assert [run.job_id for run in known(scheduler, START + seconds(180)).start] == ["a"]  # claimed by the rows, and known since
 
 
 def test_what_is_too_late_is_left_to_the_rows() -> None:
-    hand = applied("a", misfire_grace_seconds=10)
-    claim = known(hand, START + seconds(71))
-    assert (claim.start, claim.doubtful) == ([], True)
-    hand.claim(START + seconds(71))
+    scheduler = applied("a", misfire_grace_seconds=10)
+    claim = known(scheduler, START + seconds(71))
+    assert (claim.start, claim.needs_rows) == ([], True)
+    scheduler.claim(START + seconds(71))
     assert answers("a") == [(START + seconds(60), "missed", 1)]
 
 
@@ -132,34 +132,34 @@ def test_a_state_without_a_digest_is_told_apart_by_its_revision() -> None:
     values = json.loads(bytes(entry.job_state))
     del values["digest"]
     DjangoJob.objects.update(job_state=json.dumps(values, separators=(",", ":")).encode())
-    hand = Hand()
+    scheduler = ManualScheduler()
     for minute in (1, 2):
-        claim = known(hand, START + seconds(60 * minute)) if minute == 2 else hand.claim(START + seconds(60))
+        claim = known(scheduler, START + seconds(60 * minute)) if minute == 2 else scheduler.claim(START + seconds(60))
         assert [run.job_id for run in claim.start] == ["a"]
-        hand.finish(claim.start, START + seconds(60 * minute))
+        scheduler.finish(claim.start, START + seconds(60 * minute))
     values["revision"] += 1
     DjangoJob.objects.update(job_state=json.dumps(values, separators=(",", ":")).encode())
-    assert known(hand, START + seconds(180)).doubtful
+    assert known(scheduler, START + seconds(180)).needs_rows
     assert JobRun.objects.count() == 2
 
 
 def test_what_there_is_no_room_for_stays_known() -> None:
-    hand = applied(*[f"job-{number}" for number in range(5)])
+    scheduler = applied(*[f"job-{number}" for number in range(5)])
     now = START + seconds(60)
-    first = known(hand, now, at_once=2)
-    assert (len(first.start), first.left, first.doubtful) == (2, {THREADS}, False)
-    second = known(hand, now)
-    assert (len(second.start), second.left) == (3, set())
+    first = known(scheduler, now, immediate=2)
+    assert (len(first.start), first.pools_full, first.needs_rows) == (2, {THREADS}, False)
+    second = known(scheduler, now)
+    assert (len(second.start), second.pools_full) == (3, set())
     assert len({run.job_id for run in first.start + second.start}) == 5
 
 
 def test_what_the_database_failed_to_claim_stays_known() -> None:
-    hand = applied("a", "b")
+    scheduler = applied("a", "b")
     now = START + seconds(60)
     with connection.execute_wrapper(_fail), pytest.raises(OperationalError, match="disk is full"):
-        known(hand, now)
-    assert hand.store.agenda.earliest == now
-    assert sorted(run.job_id for run in known(hand, now).start) == ["a", "b"]
+        known(scheduler, now)
+    assert scheduler.plans.due_queue.earliest == now
+    assert sorted(run.job_id for run in known(scheduler, now).start) == ["a", "b"]
 
 
 def _fail(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -170,24 +170,24 @@ def _fail(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
 
 def test_jobs_that_were_learned_at_the_start_come_due_by_the_rows() -> None:
     applied("a")
-    fresh = Hand("two")
-    fresh.store.learn()
-    assert fresh.store.agenda.next_moment == START + seconds(60)
-    assert known(fresh, START + seconds(60)).doubtful
+    fresh = ManualScheduler("two")
+    fresh.plans.preload()
+    assert fresh.plans.due_queue.next_at == START + seconds(60)
+    assert known(fresh, START + seconds(60)).needs_rows
     assert [run.job_id for run in fresh.claim(START + seconds(60)).start] == ["a"]
     fresh.finish(fresh.claim(START + seconds(60)).start, START)
-    assert fresh.store.agenda.next_moment == START + seconds(120)
+    assert fresh.plans.due_queue.next_at == START + seconds(120)
 
 
 def test_a_thousand_jobs_that_are_due_at_the_same_moment_are_looked_up_by_id() -> None:
     """PostgreSQL counts what a transaction reads: neither whole tables, nor every job of that moment for each of them."""
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no such counts; it has one index that it could use")
-    hand = applied(*[f"job-{number}" for number in range(300)])
+    scheduler = applied(*[f"job-{number}" for number in range(300)])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE django_apscheduler_djangojob, jobs_jobrun")
         before = _read(cursor)
-        assert len(known(hand, START + seconds(60)).start) == 300
+        assert len(known(scheduler, START + seconds(60)).start) == 300
         scans, rows = (after - earlier for after, earlier in zip(_read(cursor), before, strict=True))
     assert scans == 0
     assert rows <= 5 * 300
@@ -201,20 +201,20 @@ def _read(cursor: Any) -> tuple[int, int]:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_row_that_somebody_holds_is_left_to_them_and_nobody_waits() -> None:
-    hand = applied("held", "free")
-    claimed = while_held("held", lambda: known(hand, START + seconds(60)))
-    assert ([run.job_id for run in claimed.start], claimed.doubtful) == (["free"], True)
-    assert [run.job_id for run in hand.claim(START + seconds(60)).start] == ["held"]
+    scheduler = applied("held", "free")
+    claimed = while_held("held", lambda: known(scheduler, START + seconds(60)))
+    assert ([run.job_id for run in claimed.start], claimed.needs_rows) == (["free"], True)
+    assert [run.job_id for run in scheduler.claim(START + seconds(60)).start] == ["held"]
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_is_started_while_its_job_is_locked_is_counted() -> None:
     """The claim looks for runs that go on once it has the lock, and not as they were when it began."""
-    hand = applied("a")
+    scheduler = applied("a")
     JobRun.objects.request("a", "ada")
     now = JobRun.objects.get().queued_at
-    claims = at_the_same_time(*[lambda: hand.claim_requested(now), lambda: known(hand, START + seconds(60))])
-    hand.claim(START + seconds(60))
+    claims = at_the_same_time(*[lambda: scheduler.claim_requested(now), lambda: known(scheduler, START + seconds(60))])
+    scheduler.claim(START + seconds(60))
     assert sum(len(claim.start) for claim in claims) == 1
     assert JobRun.objects.filter(status="running").count() == 1

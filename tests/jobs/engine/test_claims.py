@@ -4,70 +4,26 @@ import json
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from jobs.engine.claim_result import Claim
 from jobs.engine.pools import THREADS
 from jobs.engine.scheduler import Scheduler
 from jobs.models import CODE, JobRun
 from jobs.registry import job, unregister
-from tests.jobs.engine.manual_scheduler import START, Hand, answers, define, rooms, seconds
+from tests.jobs.engine.concurrently import at_the_same_time, while_held
+from tests.jobs.engine.manual_scheduler import START, ManualScheduler, answers, capacities, define, seconds
 from tests.support.waiting import wait_until
 
 database = pytest.mark.django_db
 
 
-def at_the_same_time(*steps: Callable[[], Any]) -> list[Any]:
-    """Take each step in a thread, and on a connection, of its own; their answers."""
-    barrier, found = threading.Barrier(len(steps)), dict[int, Any]()
-
-    def take(number: int, step: Callable[[], Any]) -> None:
-        try:
-            barrier.wait(10)
-            found[number] = step()
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=take, args=step) for step in enumerate(steps)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return [found[number] for number in range(len(steps))]
-
-
-def while_held(job_id: str, step: Callable[[], Claim]) -> Claim:
-    """Take `step` while somebody else keeps the store's row of a job locked; what it claims."""
-    locked, released = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("SELECT 1 FROM django_apscheduler_djangojob WHERE id = %s FOR UPDATE", [job_id])
-            locked.set()
-            released.wait(10)
-            cursor.execute("ROLLBACK")
-
-    def claim() -> Claim:
-        locked.wait(10)
-        try:
-            return step()
-        finally:
-            released.set()
-
-    _held, claimed = at_the_same_time(hold, claim)
-    return claimed  # type: ignore[no-any-return]  # at_the_same_time takes steps of any kind
-
-
 @pytest.mark.django_db(transaction=True)
 def test_two_stores_that_claim_together_answer_each_slot_once() -> None:
-    one, two = Hand("one"), Hand("two")
+    one, two = ManualScheduler("one"), ManualScheduler("two")
     for number in range(60):
         define(f"job-{number}")
     one.reconcile(START)
@@ -77,25 +33,25 @@ def test_two_stores_that_claim_together_answer_each_slot_once() -> None:
         rest = one.claim(now)
         started = [run.job_id for claim in (first, second, rest) for run in claim.start]
         assert sorted(started) == sorted(f"job-{number}" for number in range(60))
-        for hand, runs in ((one, first.start + rest.start), (two, second.start)):
-            hand.finish(runs, now)
+        for scheduler, runs in ((one, first.start + rest.start), (two, second.start)):
+            scheduler.finish(runs, now)
     assert JobRun.objects.count() == 300
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_stores_start_a_requested_run_once() -> None:
-    hands = [Hand("one"), Hand("two"), Hand("three")]
+    schedulers = [ManualScheduler("one"), ManualScheduler("two"), ManualScheduler("three")]
     runs = [JobRun.objects.request(define(f"job-{number}", trigger="manual").pk, "ada") for number in range(20)]
     now = max(run.queued_at for run in runs)
-    claims = at_the_same_time(*(lambda hand=hand: hand.claim_requested(now) for hand in hands))
-    started = [run.id for claim in [*claims, hands[0].claim_requested(now)] for run in claim.start]
+    claims = at_the_same_time(*(lambda scheduler=scheduler: scheduler.claim_requested(now) for scheduler in schedulers))
+    started = [run.id for claim in [*claims, schedulers[0].claim_requested(now)] for run in claim.start]
     assert sorted(started) == sorted(run.pk for run in runs)
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_store_takes_what_another_has_not_locked() -> None:
-    one, two = Hand("one"), Hand("two")
+    one, two = ManualScheduler("one"), ManualScheduler("two")
     for job_id in ("held", "free"):
         define(job_id)
     one.reconcile(START)
@@ -107,17 +63,17 @@ def test_a_store_takes_what_another_has_not_locked() -> None:
 @database
 @pytest.mark.parametrize(("coalesce", "rows"), [(True, 1), (False, 101)])
 def test_a_week_of_downtime_of_a_job_of_one_second_is_one_claim_of_little_work(*, coalesce: bool, rows: int) -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a", interval_seconds=1, coalesce=coalesce, misfire_grace_seconds=None)
     took = peak = 0.0
     for weeks in (1, 2):  # the second one finds everything imported
         before, started = JobRun.objects.count(), time.thread_time()
-        tracemalloc.start() if weeks == 2 else hand.reconcile(START)
-        claim = hand.claim(START + timedelta(days=7 * weeks))
+        tracemalloc.start() if weeks == 2 else scheduler.reconcile(START)
+        claim = scheduler.claim(START + timedelta(days=7 * weeks))
         took, peak = time.thread_time() - started, tracemalloc.get_traced_memory()[1]
         assert JobRun.objects.count() - before == rows
         assert [run.job_id for run in claim.start] == ["a"]
-        hand.finish(claim.start, START + timedelta(days=7 * weeks))
+        scheduler.finish(claim.start, START + timedelta(days=7 * weeks))
         JobRun.objects.unclaimed().update(status="cancelled", finished_at=START)
     tracemalloc.stop()
     assert sum(slots for _slot, _status, slots in answers("a")) == 2 * 604_800
@@ -127,76 +83,76 @@ def test_a_week_of_downtime_of_a_job_of_one_second_is_one_claim_of_little_work(*
 
 @database
 def test_overlap_is_counted_over_all_schedulers() -> None:
-    one, two = Hand("one"), Hand("two")
+    one, two = ManualScheduler("one"), ManualScheduler("two")
     define("a")
     (run,) = one.tick(START + seconds(60))
     assert two.tick(START + seconds(120)) == []
     skipped = JobRun.objects.get(status="skipped")
-    assert (skipped.reason, skipped.scheduled_for) == (f"run {run.id} was still going", START + seconds(120))
+    assert (skipped.reason, skipped.scheduled_for) == (f"run {run.id} was still in progress", START + seconds(120))
     one.finish([run], START + seconds(130))
     assert len(two.tick(START + seconds(180))) == 1
 
 
 @database
 def test_as_many_runs_overlap_as_the_definition_allows() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a", max_instances=2)
     for minute in (1, 2, 3):
-        hand.tick(START + seconds(60 * minute))
+        scheduler.tick(START + seconds(60 * minute))
     assert [status for _slot, status, _slots in answers("a")] == ["running", "running", "skipped"]
 
 
 @database
 def test_a_run_asked_for_by_hand_obeys_the_overlap_policy_and_a_retry_waits() -> None:
-    hand, definition = Hand(), define("a")
-    (going,) = hand.tick(START + seconds(60))
+    scheduler, definition = ManualScheduler(), define("a")
+    (going,) = scheduler.tick(START + seconds(60))
     asked = JobRun.objects.request(definition.pk, "ada")
     retry = JobRun.objects.create(job=definition, scheduled_for=START, attempt=2, cause="retry", not_before=START)
     now = max(START, asked.queued_at) + seconds(61)
-    assert hand.claim_requested(now).start == []
+    assert scheduler.claim_requested(now).start == []
     asked.refresh_from_db()
-    assert (asked.status, asked.reason) == ("skipped", f"run {going.id} was still going")
-    hand.finish([going], now)
-    assert [run.id for run in hand.claim_requested(now).start] == [retry.pk]
+    assert (asked.status, asked.reason) == ("skipped", f"run {going.id} was still in progress")
+    scheduler.finish([going], now)
+    assert [run.id for run in scheduler.claim_requested(now).start] == [retry.pk]
 
 
 @database
 def test_a_requested_run_of_a_job_that_was_archived_meanwhile_is_skipped() -> None:
-    hand, definition = Hand(), define("a", trigger="manual")
+    scheduler, definition = ManualScheduler(), define("a", trigger="manual")
     asked = JobRun.objects.request(definition.pk, "ada")
     definition.archive(CODE)
-    assert hand.claim_requested(asked.queued_at).start == []
+    assert scheduler.claim_requested(asked.queued_at).start == []
     asked.refresh_from_db()
     assert (asked.status, asked.reason) == ("skipped", "the job was archived")
 
 
 @database
-def test_a_full_lane_leaves_its_jobs_due_and_others_go_on() -> None:
+def test_a_full_pool_leaves_its_jobs_due_and_others_go_on() -> None:
     @job("tests_async")
     async def later() -> None: ...
 
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("sync")
     define("async", function="tests_async")
-    hand.reconcile(START)
-    lanes = rooms(START + seconds(60))
-    lanes[THREADS].now = 0
-    claim = hand.store.claim(START + seconds(60), "one", lanes, 10)
+    scheduler.reconcile(START)
+    left = capacities(START + seconds(60))
+    left[THREADS].immediate = 0
+    claim = scheduler.claims.claim_rows(START + seconds(60), left, 10)
     unregister("tests_async")
     assert [run.job_id for run in claim.start] == ["async"]
-    assert claim.left == {THREADS}
+    assert claim.pools_full == {THREADS}
     assert DjangoJob.objects.get(pk="sync").next_run_time == START + seconds(60)
     assert answers("sync") == []
 
 
 @database
 def test_runs_beyond_the_room_wait_in_this_process_and_the_rest_stays_due() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     for number in range(6):
         define(f"job-{number}")
-    hand.reconcile(START)
-    claim = hand.claim(START + seconds(60), at_once=2, soon=1)
-    assert (len(claim.start), len(claim.keep), claim.left) == (2, 1, {THREADS})
+    scheduler.reconcile(START)
+    claim = scheduler.claim(START + seconds(60), immediate=2, buffered=1)
+    assert (len(claim.start), len(claim.buffer), claim.pools_full) == (2, 1, {THREADS})
     assert sorted(JobRun.objects.values_list("status", flat=True)) == ["queued", "running", "running"]
     assert DjangoJob.objects.filter(next_run_time=START + seconds(60)).count() == 3
 
@@ -205,13 +161,13 @@ def test_runs_beyond_the_room_wait_in_this_process_and_the_rest_stays_due() -> N
 @pytest.mark.parametrize("room", [1, 3, 8])
 def test_neither_a_burst_nor_what_comes_due_beside_it_has_to_wait_for_the_other(room: int) -> None:
     """One job comes due at every claim; there is room for `room` runs of the 48 that were due before it."""
-    hand = Hand()
+    scheduler = ManualScheduler()
     for number in range(48):
         define(f"burst-{number}", trigger="once", run_at=START + seconds(60), misfire_grace_seconds=None)
     for number in range(64):
         define(f"new-{number}", trigger="once", run_at=START + seconds(61 + number))
-    hand.reconcile(START)
-    claims = [[run.job_id for run in hand.claim(START + seconds(61 + number), at_once=room).start] for number in range(64)]
+    scheduler.reconcile(START)
+    claims = [[run.job_id for run in scheduler.claim(START + seconds(61 + number), immediate=room).start] for number in range(64)]
     started = [job_id for claim in claims for job_id in claim]
     assert len(started) == len(set(started))
     last_of_burst = max(number for number, claim in enumerate(claims) if any(job_id.startswith("burst") for job_id in claim))
@@ -225,17 +181,17 @@ def test_neither_a_burst_nor_what_comes_due_beside_it_has_to_wait_for_the_other(
 
 @database
 def test_a_slot_that_waited_for_room_is_not_late() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a", misfire_grace_seconds=1)
-    hand.reconcile(START)
-    (run,) = hand.claim(START + seconds(63), judged_at=START + seconds(60)).start
+    scheduler.reconcile(START)
+    (run,) = scheduler.claim(START + seconds(63), judged_at=START + seconds(60)).start
     assert run.scheduled_for == START + seconds(60)
 
 
 @database
 def test_the_store_holds_json_that_names_no_callable_and_no_secret() -> None:
     define("a", kwargs={"limit": 31_415})
-    Hand().reconcile(START)
+    ManualScheduler().reconcile(START)
     state = bytes(DjangoJob.objects.get(pk="a").job_state)
     assert list(json.loads(state)) == ["digest", "version", "revision", "schedule", "policy"]
     assert b"tests_nothing" not in state
@@ -244,20 +200,20 @@ def test_the_store_holds_json_that_names_no_callable_and_no_secret() -> None:
 
 @database
 def test_history_never_goes_to_the_stock_table() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a")
-    hand.finish(hand.tick(START + seconds(60)), START + seconds(61))
+    scheduler.finish(scheduler.tick(START + seconds(60)), START + seconds(61))
     assert not DjangoJobExecution.objects.exists()
 
 
 @database
 def test_a_claim_says_what_it_answered_and_claims_nothing_twice() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a")
-    hand.reconcile(START)
-    assert hand.claim(START + seconds(59)).answered == 0
-    assert hand.claim(START + seconds(60)).answered == 1
-    assert hand.claim(START + seconds(60)).answered == 0
+    scheduler.reconcile(START)
+    assert scheduler.claim(START + seconds(59)).answered == 0
+    assert scheduler.claim(START + seconds(60)).answered == 1
+    assert scheduler.claim(START + seconds(60)).answered == 0
 
 
 @pytest.mark.alone

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from jobs.engine.execute import Run
-from jobs.engine.instance import settle_runs_of
+from jobs.engine.reaper import settle_runs_of
+from jobs.engine.run import ClaimedRun
 from jobs.models import FOREVER, JobDefinition, JobRun, Status
 from jobs.schedule.triggers import TICK
-from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, answers, at, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, answers, at, define, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -63,9 +63,9 @@ class Engine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.now, self.set_back = START, timedelta()
         self.lives = 0
-        self.hands: list[Hand | None] = [self._new_hand(), self._new_hand()]
+        self.schedulers: list[ManualScheduler | None] = [self._new_scheduler(), self._new_scheduler()]
         self.dead: list[str] = []
-        self.going: dict[str, list[Run]] = {}
+        self.going: dict[str, list[ClaimedRun]] = {}
         self.started: set[tuple[str, datetime, int]] = set()
         self.epochs: dict[str, list[Epoch]] = {}
         self.checked = dict.fromkeys(JOBS, (0, START))
@@ -73,9 +73,9 @@ class Engine(RuleBasedStateMachine):
             define(job_id, **fields)
             self.epochs[job_id] = [Epoch(START, fields["interval_seconds"])]
 
-    def _new_hand(self) -> Hand:
+    def _new_scheduler(self) -> ManualScheduler:
         self.lives += 1
-        return Hand(f"life-{self.lives}")
+        return ManualScheduler(f"life-{self.lives}")
 
     # -- time -----------------------------------------------------------------------------------------
 
@@ -93,43 +93,43 @@ class Engine(RuleBasedStateMachine):
     @rule(number=schedulers, room=st.sampled_from([0, 1, 1000, 1000]), later=st.integers(0, 150))
     def tick(self, number: int, room: int, later: int) -> None:
         self.now += seconds(later)
-        if hand := self.hands[number]:
+        if scheduler := self.schedulers[number]:
             for _ in range(2):  # the first may find an entry that was damaged, the second answers its slots
-                hand.reconcile(self.now)
-                self._start(hand, hand.claim(self.now, at_once=room).start)
-                self._start(hand, hand.claim_requested(self.now, at_once=room).start)
+                scheduler.reconcile(self.now)
+                self._start(scheduler, scheduler.claim(self.now, immediate=room).start)
+                self._start(scheduler, scheduler.claim_requested(self.now, immediate=room).start)
             self._check(everything=room == 1000)
 
     @rule(later=st.integers(0, 150))
     def both_tick(self, later: int) -> None:
         """Hypothesis leaves out rules at random; without this one, many examples would hardly tick."""
-        self.hands = [hand or self._new_hand() for hand in self.hands]
+        self.schedulers = [scheduler or self._new_scheduler() for scheduler in self.schedulers]
         self.tick(0, 1000, later)
         self.tick(1, 1000, 0)
 
-    def _start(self, hand: Hand, runs: list[Run]) -> None:
+    def _start(self, scheduler: ManualScheduler, runs: list[ClaimedRun]) -> None:
         for run in runs:
             attempt = (run.job_id, run.scheduled_for, run.attempt)
             assert attempt not in self.started, f"{attempt} was started twice"
             self.started.add(attempt)
-            self.going.setdefault(hand.instance, []).append(run)
+            self.going.setdefault(scheduler.instance, []).append(run)
 
     @rule(number=schedulers, claiming=st.booleans())
     def crash(self, number: int, claiming: bool) -> None:
         """The process dies, perhaps before its claim has committed."""
-        if hand := self.hands[number]:
+        if scheduler := self.schedulers[number]:
             with transaction.atomic():
                 if claiming:
-                    hand.reconcile(self.now)
-                    hand.claim(self.now)
+                    scheduler.reconcile(self.now)
+                    scheduler.claim(self.now)
                 transaction.set_rollback(True)
-            self.dead.append(hand.instance)
-            self.going.pop(hand.instance, None)
-            self.hands[number] = None
+            self.dead.append(scheduler.instance)
+            self.going.pop(scheduler.instance, None)
+            self.schedulers[number] = None
 
     @rule(number=schedulers)
     def restart(self, number: int) -> None:
-        self.hands[number] = self.hands[number] or self._new_hand()
+        self.schedulers[number] = self.schedulers[number] or self._new_scheduler()
 
     @precondition(lambda self: self.dead)
     @rule()
@@ -140,9 +140,9 @@ class Engine(RuleBasedStateMachine):
 
     @rule(number=schedulers, status=st.sampled_from([Status.SUCCEEDED, Status.FAILED]))
     def runs_end(self, number: int, status: Status) -> None:
-        hand = self.hands[number]
-        if hand is not None and (runs := self.going.pop(hand.instance, [])):
-            assert hand.finish(runs, self.now, status) == {run.id for run in runs}
+        scheduler = self.schedulers[number]
+        if scheduler is not None and (runs := self.going.pop(scheduler.instance, [])):
+            assert scheduler.finish(runs, self.now, status) == {run.id for run in runs}
 
     # -- staff -------------------------------------------------------------------------------------------
 

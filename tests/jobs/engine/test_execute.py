@@ -12,7 +12,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs as captured_events
 
-from jobs.engine.execute import Run, run_async, run_sync
+from jobs.engine.execute import run_async, run_sync
+from jobs.engine.run import ClaimedRun
 from jobs.engine.statements import FinishedRun
 from jobs.exceptions import NoCurrentRun
 from jobs.models import Status
@@ -30,7 +31,7 @@ def finish() -> Iterator[Callable[..., FinishedRun]]:
 
     def finish(function: Callable[..., Any], **kwargs: Any) -> FinishedRun:
         entry = job("tests_function")(function)
-        run = Run(1, "a", NOW, "tests_function", kwargs)
+        run = ClaimedRun(1, "a", NOW, "tests_function", kwargs)
         try:
             return asyncio.run(run_async(run, lambda: NOW)) if asyncio.iscoroutinefunction(entry) else run_sync(run, lambda: NOW)
         finally:
@@ -161,14 +162,14 @@ def test_arguments_that_do_not_fit_fail_the_run(finish: Callable[..., FinishedRu
 def test_arguments_that_are_a_list_fail_the_run() -> None:
     job("tests_function")(lambda: None)
     kwargs: Any = [1, 2]
-    done = run_sync(Run(1, "a", NOW, "tests_function", kwargs), lambda: NOW)
+    done = run_sync(ClaimedRun(1, "a", NOW, "tests_function", kwargs), lambda: NOW)
     unregister("tests_function")
     assert done.error == "UnusableArguments: the arguments are list, expected an object of names and values; correct them in the job"
 
 
 def test_a_function_that_is_gone_fails_the_run_and_names_the_nearest() -> None:
     job("refresh_things")(lambda: None)
-    done = run_sync(Run(1, "a", NOW, "refresh_thinks", {}), lambda: NOW)
+    done = run_sync(ClaimedRun(1, "a", NOW, "refresh_thinks", {}), lambda: NOW)
     unregister("refresh_things")
     assert done.error == "UnknownFunction: no job function is registered as 'refresh_thinks'; the nearest registered name is 'refresh_things'"
 
@@ -205,10 +206,10 @@ def test_a_run_tells_its_story_in_two_lines(finish: Callable[..., FinishedRun]) 
 
 
 def test_a_run_that_was_told_to_stop_ends_as_that_and_not_as_failed() -> None:
-    run = Run(1, "a", NOW, "tests_function", {}, timeout_seconds=5)
+    run = ClaimedRun(1, "a", NOW, "tests_function", {}, timeout_seconds=5)
 
     def notice() -> None:
-        run.verdict = Status.TIMED_OUT
+        run.stop_reason = Status.TIMED_OUT
         raise ValueError("interrupted")
 
     job("tests_function")(notice)

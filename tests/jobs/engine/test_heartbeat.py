@@ -12,10 +12,10 @@ from jobs.clock import Clock
 from jobs.engine.executors import ThreadExecutor
 from jobs.engine.heartbeat import CALM_BEFORE_REAPING, Heartbeat
 from jobs.engine.instance import Instance
-from jobs.engine.statements import Duties, Peek, Statements, for_connection
+from jobs.engine.statements import Housekeeping, PendingWork, Statements, for_connection
 from jobs.models import DatabaseEnvironment, JobRun, SchedulerInstance
 from jobs.models.instance import ALIVE_FOR
-from tests.jobs.engine.manual_scheduler import START, Hand, at, define, seconds
+from tests.jobs.engine.manual_scheduler import START, ManualScheduler, at, define, seconds
 
 NOW = START + seconds(61)
 LANES = [ThreadExecutor(4, lambda: NOW, lambda run, finished: None)]
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def instance() -> Instance:
     instance = Instance("1.2")
-    instance.appear(NOW)
+    instance.register(NOW)
     return instance
 
 
-def beat(instance: Instance, known: set[int] | None = None, calm_seconds: float = 60) -> bool:
+def beat(instance: Instance, known: set[int] | None = None, seconds_since_failure: float = 60) -> bool:
     with at(NOW):
-        return heartbeat(instance).beat(LANES, lambda: known or set(), calm_seconds)
+        return heartbeat(instance).beat(LANES, lambda: known or set(), seconds_since_failure)
 
 
 def heartbeat(instance: Instance, now: datetime = NOW) -> Heartbeat:
@@ -40,9 +40,9 @@ def heartbeat(instance: Instance, now: datetime = NOW) -> Heartbeat:
 
 def claimed(owner: str) -> int:
     define("job")
-    hand = Hand(owner)
-    hand.reconcile(START)
-    return hand.claim(START + seconds(60)).start[0].id
+    scheduler = ManualScheduler(owner)
+    scheduler.reconcile(START)
+    return scheduler.claim(START + seconds(60)).start[0].id
 
 
 def test_a_heartbeat_without_duties_is_two_queries(instance: Instance) -> None:
@@ -56,10 +56,10 @@ def test_a_heartbeat_without_duties_is_two_queries(instance: Instance) -> None:
     assert (row.heartbeat_at, row.last_tick_at, row.threads) == (NOW, NOW, 4)
 
 
-@pytest.mark.parametrize(("calm_seconds", "reaped"), [(CALM_BEFORE_REAPING, False), (CALM_BEFORE_REAPING + 1, True)])
-def test_nobody_is_judged_right_after_an_outage(instance: Instance, calm_seconds: float, reaped: bool) -> None:
+@pytest.mark.parametrize(("seconds_since_failure", "reaped"), [(CALM_BEFORE_REAPING, False), (CALM_BEFORE_REAPING + 1, True)])
+def test_nobody_is_judged_right_after_an_outage(instance: Instance, seconds_since_failure: float, reaped: bool) -> None:
     run_id = claimed("gone")
-    assert beat(instance, calm_seconds=calm_seconds) is reaped
+    assert beat(instance, seconds_since_failure=seconds_since_failure) is reaped
     assert JobRun.objects.get(pk=run_id).status == ("abandoned" if reaped else "running")
 
 
@@ -98,32 +98,32 @@ def test_another_environment_is_noticed_at_the_next_heartbeat(instance: Instance
 
 def test_the_rows_tell_what_an_instance_has_to_see_to(instance: Instance) -> None:
     statements = for_connection()
-    assert statements.duties(instance.id, NOW) == Duties(None, silent=False, active=False)
+    assert statements.housekeeping(instance.id, NOW) == Housekeeping(None, silent=False, active=False)
     claimed(instance.id)
-    assert statements.duties(instance.id, NOW) == Duties(None, silent=False, active=True)
-    assert statements.duties("another", NOW) == Duties(None, silent=False, active=False)
-    assert statements.duties(instance.id, NOW + ALIVE_FOR + seconds(1)) == Duties(None, silent=True, active=True)
+    assert statements.housekeeping(instance.id, NOW) == Housekeeping(None, silent=False, active=True)
+    assert statements.housekeeping("another", NOW) == Housekeeping(None, silent=False, active=False)
+    assert statements.housekeeping(instance.id, NOW + ALIVE_FOR + seconds(1)) == Housekeeping(None, silent=True, active=True)
     SchedulerInstance.objects.all().delete()
-    assert statements.duties(instance.id, NOW) == Duties(None, silent=True, active=True)
+    assert statements.housekeeping(instance.id, NOW) == Housekeeping(None, silent=True, active=True)
 
 
 def test_what_there_is_to_do_is_told_the_same_by_every_way_of_asking() -> None:
     statements = for_connection()
 
-    def asked() -> Peek:
-        peek = statements.peek("one")
-        assert peek == Statements.peek(statements, "one")
+    def asked() -> PendingWork:
+        peek = statements.pending_work("one")
+        assert peek == Statements.pending_work(statements, "one")
         return peek
 
-    assert asked() == Peek(unapplied=False, next_run_time=None, next_request=None, cancelled=False)
+    assert asked() == PendingWork(unapplied=False, next_run_time=None, next_request=None, cancelled=False)
     job = define("job")
     assert asked().unapplied
-    hand = Hand("one")
-    hand.reconcile(START)
-    assert asked() == Peek(unapplied=False, next_run_time=START + seconds(60), next_request=None, cancelled=False)
+    scheduler = ManualScheduler("one")
+    scheduler.reconcile(START)
+    assert asked() == PendingWork(unapplied=False, next_run_time=START + seconds(60), next_request=None, cancelled=False)
     with at(START + seconds(0.123456)):
         request = JobRun.objects.request(job.pk, "ada")
-    assert asked() == Peek(unapplied=False, next_run_time=START + seconds(60), next_request=START + seconds(0.123456), cancelled=False)
-    hand.claim_requested(START + seconds(1))
+    assert asked() == PendingWork(unapplied=False, next_run_time=START + seconds(60), next_request=START + seconds(0.123456), cancelled=False)
+    scheduler.claim_requested(START + seconds(1))
     JobRun.objects.filter(pk=request.pk).update(cancel_requested_at=START)
-    assert asked() == Peek(unapplied=False, next_run_time=START + seconds(60), next_request=None, cancelled=True)
+    assert asked() == PendingWork(unapplied=False, next_run_time=START + seconds(60), next_request=None, cancelled=True)

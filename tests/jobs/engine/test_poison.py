@@ -1,4 +1,4 @@
-"""Rows that were damaged by hand: they show their problem and hurt nobody else."""
+"""Rows that were damaged by scheduler: they show their problem and hurt nobody else."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django_apscheduler.models import DjangoJob
 
+from jobs.engine.jobstore import JobStore
 from jobs.models import JobDefinition
-from tests.jobs.engine.manual_scheduler import START, Hand, answers, define, seconds
+from tests.jobs.engine.manual_scheduler import START, ManualScheduler, answers, define, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -27,18 +28,18 @@ pytestmark = pytest.mark.django_db
 )
 @pytest.mark.parametrize("known_before", [True, False])
 def test_a_definition_damaged_by_hand_shows_its_problem_and_hurts_nobody_else(damage: dict[str, Any], known_before: bool) -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("good")
     define("poisoned")
     if known_before:
-        hand.reconcile(START)
+        scheduler.reconcile(START)
     JobDefinition.objects.filter(pk="poisoned").update(**damage)
-    started = {run.job_id for run in hand.tick(START + seconds(60))}
+    started = {run.job_id for run in scheduler.tick(START + seconds(60))}
     assert "good" in started
     assert JobDefinition.objects.get(pk="poisoned").problem
     assert JobDefinition.objects.get(pk="good").problem is None
     assert not JobDefinition.objects.unapplied().exists()
-    assert {entry.id for entry in hand.store._get_jobs()} == {"good", "poisoned"}
+    assert {entry.id for entry in JobStore(scheduler.plans)._get_jobs()} == {"good", "poisoned"}
 
 
 @pytest.mark.parametrize(
@@ -58,26 +59,26 @@ def test_a_definition_damaged_by_hand_shows_its_problem_and_hurts_nobody_else(da
     ],
 )
 def test_an_entry_damaged_by_hand_is_made_again_and_hurts_nobody_else(state: Any) -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("good")
     define("poisoned")
-    hand.reconcile(START)
+    scheduler.reconcile(START)
     entry = DjangoJob.objects.get(pk="poisoned")
     entry.job_state = state(json.loads(bytes(entry.job_state))) if callable(state) else state
     entry.save()
-    assert [run.job_id for run in hand.claim(START + seconds(60)).start] == ["good"]
-    assert [run.job_id for run in hand.tick(START + seconds(61))] == ["poisoned"]
+    assert [run.job_id for run in scheduler.claim(START + seconds(60)).start] == ["good"]
+    assert [run.job_id for run in scheduler.tick(START + seconds(61))] == ["poisoned"]
 
 
 def test_an_entry_of_no_definition_is_set_aside_and_never_deleted() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("good")
-    hand.reconcile(START)
+    scheduler.reconcile(START)
     stock = pickle.dumps({"version": 1, "id": "orphan", "func": "os:getcwd"})
     DjangoJob.objects.create(id="orphan", next_run_time=START, job_state=stock)
     for minute in (1, 2):
-        hand.finish(hand.tick(START + seconds(60 * minute)), START + seconds(60 * minute))
-    assert [job.id for job in hand.store._get_jobs()] == ["good"]
+        scheduler.finish(scheduler.tick(START + seconds(60 * minute)), START + seconds(60 * minute))
+    assert [job.id for job in JobStore(scheduler.plans)._get_jobs()] == ["good"]
     orphan = DjangoJob.objects.get(pk="orphan")
     assert (bytes(orphan.job_state), orphan.next_run_time) == (stock, None)
     assert len(answers("good")) == 2

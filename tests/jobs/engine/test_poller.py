@@ -9,25 +9,25 @@ from unittest.mock import patch
 
 import pytest
 
-from jobs.engine.due_queue import Agenda
-from jobs.engine.poller import DUE_ROWS_SECONDS, LOOK_SECONDS, SURE_SECONDS, Lookout
-from jobs.engine.statements import Peek
+from jobs.engine.due_queue import DueQueue
+from jobs.engine.poller import DUE_ROWS_SECONDS, POLL_SECONDS, RELIABLE_POLL_SECONDS, Poller
+from jobs.engine.statements import PendingWork
 from tests.jobs.engine.manual_scheduler import START, seconds
 
 
 @dataclass
 class World:
-    """Rows that say `peek`, a change that `noticed` tells of, and a monotonic clock."""
+    """Rows that say `pending`, a change that `noticed` tells of, and a monotonic clock."""
 
-    tells_all: bool = False
-    peek_: Peek = field(default_factory=lambda: Peek(unapplied=False, next_run_time=None, next_request=None, cancelled=False))
+    is_reliable: bool = False
+    pending_: PendingWork = field(default_factory=lambda: PendingWork(unapplied=False, next_run_time=None, next_request=None, cancelled=False))
     changed: bool = False
     monotonic_: float = 100.0
 
-    def peek(self, instance: str) -> Peek:
-        return self.peek_
+    def pending_work(self, instance: str) -> PendingWork:
+        return self.pending_
 
-    def noticed(self) -> bool:
+    def has_changes(self) -> bool:
         noticed, self.changed = self.changed, False
         return noticed
 
@@ -35,7 +35,7 @@ class World:
         return self.monotonic_
 
     def says(self, next_run_time: datetime | None = None, next_request: datetime | None = None) -> None:
-        self.peek_ = Peek(unapplied=False, next_run_time=next_run_time, next_request=next_request, cancelled=False)
+        self.pending_ = PendingWork(unapplied=False, next_run_time=next_run_time, next_request=next_request, cancelled=False)
 
 
 @pytest.fixture
@@ -45,73 +45,73 @@ def world() -> Any:
         yield world
 
 
-def lookout(world: Any, agenda: Agenda | None = None, *, always: bool = False) -> Lookout:
-    return Lookout(world, world, agenda or Agenda(), always=always)
+def poller_of(world: Any, due_queue: DueQueue | None = None, *, always: bool = False) -> Poller:
+    return Poller(world, world, due_queue or DueQueue(), always=always)
 
 
 def test_the_rows_are_asked_every_so_often_and_when_something_has_changed(world: World) -> None:
-    watch = lookout(world)
-    assert watch.look(START, "one") is world.peek_
-    assert watch.look(START, "one") is None
+    poller = poller_of(world)
+    assert poller.poll(START, "one") is world.pending_
+    assert poller.poll(START, "one") is None
     world.changed = True
-    assert watch.look(START, "one") is not None
-    assert watch.look(START, "one") is None
-    watch.again = True
-    assert watch.look(START, "one") is not None
-    world.monotonic_ += LOOK_SECONDS
-    assert watch.look(START, "one") is not None
-    assert watch.look(START, "one") is None
+    assert poller.poll(START, "one") is not None
+    assert poller.poll(START, "one") is None
+    poller.again = True
+    assert poller.poll(START, "one") is not None
+    world.monotonic_ += POLL_SECONDS
+    assert poller.poll(START, "one") is not None
+    assert poller.poll(START, "one") is None
 
 
 def test_where_every_change_is_told_of_the_rows_are_asked_once_a_second(world: World) -> None:
-    world.tells_all = True
-    watch = lookout(world)
-    assert watch.look(START, "one") is not None
-    world.monotonic_ += SURE_SECONDS - 0.01
-    assert watch.look(START, "one") is None
+    world.is_reliable = True
+    poller = poller_of(world)
+    assert poller.poll(START, "one") is not None
+    world.monotonic_ += RELIABLE_POLL_SECONDS - 0.01
+    assert poller.poll(START, "one") is None
     world.monotonic_ += 0.01
-    assert watch.look(START, "one") is not None
+    assert poller.poll(START, "one") is not None
     world.changed = True
-    assert watch.look(START, "one") is not None
+    assert poller.poll(START, "one") is not None
 
 
 def test_a_scheduler_that_runs_once_asks_every_time(world: World) -> None:
-    watch = lookout(world, always=True)
-    assert all(watch.look(START, "one") for _ in range(3))
+    poller = poller_of(world, always=True)
+    assert all(poller.poll(START, "one") for _ in range(3))
 
 
-def test_what_the_rows_announce_is_looked_at_when_it_comes_due(world: World) -> None:
-    watch = lookout(world)
+def test_announced_work_is_polled_for_when_it_comes_due(world: World) -> None:
+    poller = poller_of(world)
     world.says(next_run_time=START + seconds(0.05), next_request=START + seconds(0.1))
-    watch.look(START, "one")
-    assert watch.next_moment == START + seconds(0.05)
-    assert watch.look(START + seconds(0.04), "one") is None
-    peek = watch.look(START + seconds(0.05), "one")
-    assert peek is not None
-    assert watch.is_unknown_due(peek, START + seconds(0.05))
-    assert watch.next_moment == START + seconds(0.1)
+    poller.poll(START, "one")
+    assert poller.next_at == START + seconds(0.05)
+    assert poller.poll(START + seconds(0.04), "one") is None
+    pending = poller.poll(START + seconds(0.05), "one")
+    assert pending is not None
+    assert poller.must_claim_rows(pending, START + seconds(0.05))
+    assert poller.next_at == START + seconds(0.1)
 
 
-def test_what_is_known_to_come_due_no_later_need_not_be_looked_for(world: World) -> None:
-    agenda = Agenda()
-    agenda.put("one", "a", START + seconds(0.05))
-    watch = lookout(world, agenda)
+def test_the_fire_time_of_a_known_job_causes_no_poll(world: World) -> None:
+    due_queue = DueQueue()
+    due_queue.put("one", "a", START + seconds(0.05))
+    poller = poller_of(world, due_queue)
     world.says(next_run_time=START + seconds(0.05))
-    watch.look(START, "one")
-    assert watch.next_moment is None
-    assert watch.look(START + seconds(0.05), "one") is None
+    poller.poll(START, "one")
+    assert poller.next_at is None
+    assert poller.poll(START + seconds(0.05), "one") is None
 
 
 def test_rows_that_hide_behind_what_is_known_are_asked_for_once_a_second(world: World) -> None:
-    """A lane that has been full for long: what is known of it is older than anything else that is due."""
-    agenda = Agenda()
-    agenda.put("one", "a", START - seconds(600))
-    watch = lookout(world, agenda)
+    """A pool that has been full for long: what is known of it is older than anything else that is due."""
+    due_queue = DueQueue()
+    due_queue.put("one", "a", START - seconds(600))
+    poller = poller_of(world, due_queue)
     world.says(next_run_time=START - seconds(600))
     asked = []
     for _ in range(20):
-        world.monotonic_ += LOOK_SECONDS
-        peek = watch.look(START, "one")
-        assert peek is not None
-        asked.append(watch.is_unknown_due(peek, START))
-    assert asked.count(True) == 20 * LOOK_SECONDS / DUE_ROWS_SECONDS
+        world.monotonic_ += POLL_SECONDS
+        pending = poller.poll(START, "one")
+        assert pending is not None
+        asked.append(poller.must_claim_rows(pending, START))
+    assert asked.count(True) == 20 * POLL_SECONDS / DUE_ROWS_SECONDS

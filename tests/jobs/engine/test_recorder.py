@@ -11,12 +11,12 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from structlog.testing import capture_logs
 
-from jobs.engine.execute import Run
 from jobs.engine.executors import RunExecutor, ThreadExecutor
-from jobs.engine.instance import settle_runs_of
+from jobs.engine.reaper import settle_runs_of
 from jobs.engine.recorder import Recorder
+from jobs.engine.run import ClaimedRun
 from jobs.models import JobRun
-from tests.jobs.engine.manual_scheduler import START, Hand, define, outcome, seconds
+from tests.jobs.engine.manual_scheduler import START, ManualScheduler, define, outcome, seconds
 from tests.support.waiting import wait_until
 
 NOW = START + seconds(61)
@@ -37,15 +37,15 @@ def recorder(executors: list[RunExecutor]) -> Iterator[Recorder]:
     connections.close_all()
 
 
-def started(number: int, **fields: Any) -> list[Run]:
+def started(number: int, **fields: Any) -> list[ClaimedRun]:
     """Claimed runs of as many jobs."""
-    hand = Hand("one")
+    scheduler = ManualScheduler("one")
     for index in range(number):
         define(f"job-{index}", **fields)
-    return hand.tick(START + seconds(60))
+    return scheduler.tick(START + seconds(60))
 
 
-def write(recorder: Recorder, *outcomes: tuple[Run, Any]) -> list[JobRun]:
+def write(recorder: Recorder, *outcomes: tuple[ClaimedRun, Any]) -> list[JobRun]:
     """Let the recorder write these outcomes and end; the rows, in the order of their ids."""
     for run, finished in outcomes:
         recorder.put(run, finished)
@@ -58,7 +58,7 @@ def test_many_outcomes_are_written_in_one_commit(recorder: Recorder) -> None:
     runs = started(200)
     for run in runs:
         recorder.put(run, outcome(run.id, NOW, result="1", log="a line"))
-    recorder._statements = Hand().store._statements
+    recorder._statements = ManualScheduler().statements
     recorder._collect()
     with CaptureQueriesContext(connection) as queries:
         recorder._write()
@@ -116,12 +116,12 @@ def test_success_cancellation_and_the_last_attempt_are_not_retried(recorder: Rec
 
 
 def test_a_retry_starts_at_its_time_and_not_before() -> None:
-    hand, definition = Hand(), define("a", max_retries=1)
-    (run,) = hand.tick(START + seconds(60))
-    hand.finish([run], NOW)
+    scheduler, definition = ManualScheduler(), define("a", max_retries=1)
+    (run,) = scheduler.tick(START + seconds(60))
+    scheduler.finish([run], NOW)
     JobRun.objects.create(job=definition, scheduled_for=run.scheduled_for, attempt=2, cause="retry", not_before=NOW + seconds(30))
-    assert hand.claim_requested(NOW + seconds(29)).start == []
-    (retry,) = hand.claim_requested(NOW + seconds(30)).start
+    assert scheduler.claim_requested(NOW + seconds(29)).start == []
+    (retry,) = scheduler.claim_requested(NOW + seconds(30)).start
     assert (retry.attempt, retry.cause, retry.scheduled_for) == (2, "retry", run.scheduled_for)
 
 
@@ -175,20 +175,20 @@ def _anybody_waits() -> bool:
 
 
 def test_runs_that_waited_for_room_start_when_a_group_has_made_it(recorder: Recorder, executors: list[RunExecutor]) -> None:
-    hand = Hand("one")
+    scheduler = ManualScheduler("one")
     for index in range(2):
         define(f"job-{index}")
-    hand.reconcile(START)
-    claim = hand.claim(START + seconds(60), at_once=1, soon=1)
-    (first,), (second,) = claim.start, claim.keep
-    lane = ThreadExecutor(1, lambda: NOW, recorder.put)
-    lane.handed[first.id] = first
-    lane.waiting.append(second)
-    executors.append(lane)
+    scheduler.reconcile(START)
+    claim = scheduler.claim(START + seconds(60), immediate=1, buffered=1)
+    (first,), (second,) = claim.start, claim.buffer
+    pool = ThreadExecutor(1, lambda: NOW, recorder.put)
+    pool.in_flight[first.id] = first
+    pool.buffered.append(second)
+    executors.append(pool)
     recorder.start()
     assert JobRun.objects.get(pk=second.id).status == "queued"
-    lane.ended(first, outcome(first.id, NOW))
-    wait_until(lambda: second.id in lane.handed)
+    pool.ended(first, outcome(first.id, NOW))
+    wait_until(lambda: second.id in pool.in_flight)
     row = JobRun.objects.get(pk=second.id)
     assert (row.status, row.started_at) == ("running", NOW)
 
@@ -196,21 +196,21 @@ def test_runs_that_waited_for_room_start_when_a_group_has_made_it(recorder: Reco
 def test_a_waiting_run_that_somebody_else_was_given_is_not_started(recorder: Recorder, executors: list[RunExecutor]) -> None:
     (run,) = started(1)
     JobRun.objects.filter(pk=run.id).update(status="queued", instance="two", started_at=None)
-    lane = ThreadExecutor(1, lambda: NOW, recorder.put)
-    lane.waiting.append(run)
-    executors.append(lane)
+    pool = ThreadExecutor(1, lambda: NOW, recorder.put)
+    pool.buffered.append(run)
+    executors.append(pool)
     recorder.start()
-    wait_until(lambda: not lane.waiting)
+    wait_until(lambda: not pool.buffered)
     recorder.close(10)
-    assert lane.handed == {}
+    assert pool.in_flight == {}
     assert JobRun.objects.get(pk=run.id).instance == "two"
 
 
 def test_log_and_progress_of_a_run_that_goes_on_can_be_seen(recorder: Recorder, executors: list[RunExecutor]) -> None:
     (run,) = started(1)
-    lane = ThreadExecutor(1, lambda: NOW, recorder.put)
-    lane.handed[run.id] = run
-    executors.append(lane)
+    pool = ThreadExecutor(1, lambda: NOW, recorder.put)
+    pool.in_flight[run.id] = run
+    executors.append(pool)
     recorder.start()
     run.write_log("half way")
     run.progress(1, 2)

@@ -8,7 +8,7 @@ import pytest
 from django.utils.timezone import now
 
 from jobs.models import JobRun
-from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, answers, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, answers, define, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -19,10 +19,10 @@ def ask_at(job_id: str, moment: datetime) -> JobRun:
 
 def test_a_claim_answers_its_slots_beside_the_request() -> None:
     define("asked")
-    hand = Hand()
-    hand.reconcile(START)
+    scheduler = ManualScheduler()
+    scheduler.reconcile(START)
     ask_at("asked", START + seconds(120))
-    hand.claim(START + seconds(121))
+    scheduler.claim(START + seconds(121))
     assert answers("asked") == [(START + seconds(120), "running", 2)]
     assert JobRun.objects.get(cause="manual").scheduled_for == START + seconds(120.000001)
 
@@ -30,9 +30,9 @@ def test_a_claim_answers_its_slots_beside_the_request() -> None:
 def test_an_edit_answers_the_old_slots_beside_the_request() -> None:
     start = now() - seconds(150)
     definition = define("edited", created_at=start)
-    hand = Hand()
-    hand.reconcile(start)
+    scheduler = ManualScheduler()
+    scheduler.reconcile(start)
     ask_at("edited", start + seconds(120))
     definition.edit(STAFF, interval_seconds=0)
-    hand.reconcile(now())
+    scheduler.reconcile(now())
     assert answers("edited") == [(start + seconds(120), "queued", 2)]

@@ -14,7 +14,7 @@ from django.db import connection
 from jobs.engine.reconcile import restore_entries
 from jobs.maintenance.audit import audit_job
 from jobs.models import JobDefinition, JobRun
-from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, answers, at, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, answers, at, define, seconds
 
 pytestmark = pytest.mark.django_db
 FIELDS = {"function": "tests_nothing", "trigger": "interval", "interval_seconds": 60, "misfire_grace_seconds": None, "revision": 4, "applied_revision": 4}
@@ -27,8 +27,8 @@ def load(folder: Path, moment: datetime, **changes: Any) -> None:
         call_command("loaddata", str(fixture), verbosity=0)
 
 
-def run_until(hand: Hand, second: int) -> None:
-    hand.finish(hand.tick(START + seconds(second)), START + seconds(second))
+def run_until(scheduler: ManualScheduler, second: int) -> None:
+    scheduler.finish(scheduler.tick(START + seconds(second)), START + seconds(second))
 
 
 def unanswered(until: int) -> list[float]:
@@ -42,11 +42,11 @@ def history() -> list[tuple[int, int, str, str]]:
 
 
 def test_a_job_that_only_a_fixture_knows_is_audited(tmp_path: Path) -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     load(tmp_path, START)
     assert unanswered(30) == []
     for second in (1, 61, 121, 181):
-        run_until(hand, second)
+        run_until(scheduler, second)
     assert history() == [(4, 60, "+", "fixture")]
     assert unanswered(182) == []
     JobRun.objects.get(scheduled_for=START + seconds(120)).delete()
@@ -54,12 +54,12 @@ def test_a_job_that_only_a_fixture_knows_is_audited(tmp_path: Path) -> None:
 
 
 def test_a_fixture_over_a_job_that_is_there_is_an_edit(tmp_path: Path) -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a", interval_seconds=45, misfire_grace_seconds=None)
-    run_until(hand, 1)
+    run_until(scheduler, 1)
     load(tmp_path, START + seconds(100), revision=1, created_at=START.isoformat())
     for second in (101, 121, 181):
-        run_until(hand, second)
+        run_until(scheduler, second)
     assert history() == [(1, 45, "+", "shell"), (2, 60, "~", "fixture")]
     assert [(slot, slots) for slot, _status, slots in answers("a")] == [(START + seconds(90), 2), (START + seconds(120), 1), (START + seconds(180), 1)]
     assert unanswered(182) == []
@@ -68,23 +68,23 @@ def test_a_fixture_over_a_job_that_is_there_is_an_edit(tmp_path: Path) -> None:
 
 
 def test_the_same_fixture_twice_with_another_interval_is_two_edits(tmp_path: Path) -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     load(tmp_path, START, created_at=START.isoformat())
-    run_until(hand, 61)
+    run_until(scheduler, 61)
     load(tmp_path, START + seconds(65), interval_seconds=30, created_at=START.isoformat())
-    run_until(hand, 91)
+    run_until(scheduler, 91)
     assert history() == [(4, 60, "+", "fixture"), (5, 30, "~", "fixture")]
     assert [slot for slot, _status, _slots in answers("a")] == [START + seconds(60), START + seconds(90)]
     assert unanswered(92) == []
 
 
 def test_an_edit_after_a_fixture_that_nobody_has_applied_yet_leaves_no_hole(tmp_path: Path) -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     load(tmp_path, START, created_at=START.isoformat())
     with at(START + seconds(70)):
         JobDefinition.objects.find("a").edit(STAFF, interval_seconds=20)
-    run_until(hand, 81)
-    run_until(hand, 82)
+    run_until(scheduler, 81)
+    run_until(scheduler, 82)
     assert unanswered(82) == []
     assert [(slot, slots) for slot, _status, slots in answers("a")] == [(START + seconds(60), 1), (START + seconds(80), 1)]
 
@@ -99,28 +99,28 @@ def test_a_whole_dump_brings_its_own_history(tmp_path: Path) -> None:
     JobDefinition.objects.all().delete()
     JobDefinition.history.all().delete()
     call_command("loaddata", str(dump), verbosity=0)
-    Hand().reconcile(START + seconds(1))
+    ManualScheduler().reconcile(START + seconds(1))
     assert history() == before
 
 
 def test_an_edit_at_a_database_prompt_begins_when_it_is_noticed() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a", interval_seconds=60, misfire_grace_seconds=None)
-    run_until(hand, 130)
+    run_until(scheduler, 130)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_jobdefinition SET interval_seconds = 7, revision = revision + 1")
-    hand.reconcile(START + seconds(200))
+    scheduler.reconcile(START + seconds(200))
     assert JobDefinition.objects.find("a").scheduled_from == START + seconds(200)
-    hand.finish(hand.tick(START + seconds(204)), START + seconds(204))
+    scheduler.finish(scheduler.tick(START + seconds(204)), START + seconds(204))
     assert [(slot, slots) for slot, _status, slots in answers("a")] == [(START + seconds(60 * 2), 2), (START + seconds(180), 1), (START + seconds(203), 1)]
     assert history() == [(1, 60, "+", "shell"), (2, 7, "~", "fixture")]
     assert unanswered(204) == []
 
 
 def test_jobs_that_were_applied_without_a_history_get_it_at_the_next_start() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a", interval_seconds=60)
-    run_until(hand, 61)
+    run_until(scheduler, 61)
     JobDefinition.history.all().delete()
     [found] = [audit_job(JobDefinition.objects.find("a"), START, START + seconds(61))]
     assert "the next scheduler that starts writes what is missing" in found.problem
@@ -132,5 +132,5 @@ def test_jobs_that_were_applied_without_a_history_get_it_at_the_next_start() -> 
 def test_many_rows_of_a_bulk_insert_get_their_history_in_few_queries(django_assert_max_num_queries: Any) -> None:
     JobDefinition.objects.bulk_create([JobDefinition(id=f"bulk_{number}", function="tests_nothing", interval_seconds=60, created_at=START) for number in range(300)])
     with django_assert_max_num_queries(15):
-        assert Hand().reconcile(START) == 300
+        assert ManualScheduler().reconcile(START) == 300
     assert JobDefinition.history.count() == 300

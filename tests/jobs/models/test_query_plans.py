@@ -15,13 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from django_apscheduler.models import DjangoJob
 
 from jobs.api.pages import last_runs, page_of_runs
+from jobs.engine import reaper, requested
 from jobs.engine.instance import Instance
-from jobs.engine.jobstore import JobStore
 from jobs.engine.plan import Plan
-from jobs.engine.requested import requested
 from jobs.engine.statements import Statements, for_connection
 from jobs.models import JobDefinition, JobRun, Status
-from tests.jobs.engine.manual_scheduler import outcome, rooms
+from tests.jobs.engine.manual_scheduler import ManualScheduler, capacities, outcome
 
 JOBS, RUNS = 20_000, 20_000
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -105,7 +104,7 @@ def rows_of(queryset: QuerySet[Any]) -> Callable[[], Any]:
 @pytest.mark.usefixtures("many_rows")
 def test_a_tick_with_nothing_to_do_reads_no_table_from_end_to_end() -> None:
     # PostgreSQL's own way past Django asks the same, and is not captured.
-    plan = plans_of(lambda: Statements.peek(for_connection(), "one"))
+    plan = plans_of(lambda: Statements.pending_work(for_connection(), "one"))
     assert scans(plan) == []
     for index in ("jobs_unapplied", "jobs_run_unclaimed", "jobs_run_to_cancel"):
         assert index in plan
@@ -140,20 +139,20 @@ def test_definitions_to_apply_are_found_among_those_that_are_applied() -> None:
 
 @pytest.mark.usefixtures("many_rows")
 def test_requested_runs_are_found_by_their_time() -> None:
-    plan = plans_of(rows_of(requested(NOW)[:100]))
+    plan = plans_of(rows_of(requested._due(NOW)[:100]))
     assert scans(plan) == []
     assert "jobs_run_unclaimed" in plan
 
 
 @pytest.mark.usefixtures("many_rows")
 def test_a_heartbeat_finds_runs_that_nobody_owns_among_those_that_go_on() -> None:
-    plan = plans_of(lambda: for_connection().duties("1", NOW))
+    plan = plans_of(lambda: for_connection().housekeeping("1", NOW))
     assert scans(plan) == []
     assert "jobs_run_active" in plan
-    plan = plans_of(Instance._unknown_owners)
+    plan = plans_of(reaper._owners_without_row)
     assert scans(plan) == []
     assert "jobs_run_active" in plan
-    plan = plans_of(lambda: Instance("1").take_back(set(), NOW))
+    plan = plans_of(lambda: Instance("1").release_lost(set(), NOW))
     assert scans(plan) == []
     assert "jobs_run_active" in plan
 
@@ -207,7 +206,7 @@ def _queries_of_a_claim(now: datetime, count: int) -> int:
     for row in JobDefinition.objects.in_bulk([f"job{number}" for number in range(1, count + 1)]).values():
         DjangoJob.objects.filter(pk=row.pk).update(next_run_time=now, job_state=Plan.of(row).state)
     with CaptureQueriesContext(connection) as captured:
-        claim = JobStore().claim(now, "one", rooms(now), 1000)
+        claim = ManualScheduler().claims.claim_rows(now, capacities(now), 1000)
     assert len(claim.start) == count
     JobRun.objects.filter(status=Status.RUNNING).update(status=Status.SUCCEEDED, finished_at=now)
     return len(captured)

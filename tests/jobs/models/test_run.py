@@ -9,7 +9,7 @@ from django.db import DatabaseError, IntegrityError, connection, connections, tr
 
 from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
 from jobs.models import JobRun
-from tests.jobs.engine.manual_scheduler import STAFF, START, Hand, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, define, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,7 @@ def test_a_requested_run_waits_for_any_scheduler_and_says_who_asked() -> None:
 def test_arguments_of_a_request_replace_single_ones_of_the_definition() -> None:
     definition = define("a", kwargs={"limit": 1})
     run = definition.request_run(STAFF)
-    (claimed,) = Hand().claim_requested(run.queued_at).start
+    (claimed,) = ManualScheduler().claim_requested(run.queued_at).start
     assert (run.kwargs, claimed.kwargs, claimed.override) == (None, {"limit": 1}, None)
 
 
@@ -84,24 +84,24 @@ def test_a_run_that_nobody_has_taken_is_cancelled_at_once() -> None:
     cancelled = run.request_cancel("ada")
     assert (cancelled.status, cancelled.reason) == ("cancelled", "cancelled by ada")
     assert cancelled.finished_at == cancelled.cancel_requested_at
-    assert Hand().claim_requested(run.queued_at).start == []
+    assert ManualScheduler().claim_requested(run.queued_at).start == []
 
 
 def test_a_run_that_goes_on_is_asked_to_end() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a")
-    (run,) = hand.tick(START + seconds(60))
+    (run,) = scheduler.tick(START + seconds(60))
     row = JobRun.objects.get(pk=run.id).request_cancel("ada")
     assert (row.status, row.cancel_requested_at is not None) == ("running", True)
-    assert hand.store._statements.peek("one").cancelled
-    assert not hand.store._statements.peek("two").cancelled
+    assert scheduler.statements.pending_work("one").cancelled
+    assert not scheduler.statements.pending_work("two").cancelled
 
 
 def test_a_run_that_has_ended_cannot_be_cancelled() -> None:
-    hand = Hand()
+    scheduler = ManualScheduler()
     define("a")
-    (run,) = hand.tick(START + seconds(60))
-    hand.finish([run], START + seconds(61))
+    (run,) = scheduler.tick(START + seconds(60))
+    scheduler.finish([run], START + seconds(61))
     with pytest.raises(RunFinished, match=r"run \d+ has already ended \(succeeded\)"):
         JobRun.objects.get(pk=run.id).request_cancel("ada")
 

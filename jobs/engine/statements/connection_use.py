@@ -1,0 +1,120 @@
+"""How the threads of a scheduler use their database connections."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import ClassVar
+
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
+
+from jobs.engine.statements.checkpoints import PAGES, Checkpoints
+
+TUNING = ("PRAGMA cache_size = -32000", f"PRAGMA wal_autocheckpoint = {4 * PAGES}")
+"""32 MB of cached pages: runs of many jobs touch one page each.  SQLite's own checkpoints come late: `Checkpoints` does them first."""
+
+
+class ConnectionUse(ABC):
+    """The connection of the tick and of the recorder."""
+
+    keeps_connection: bool
+    """Whether the tick keeps its connection for good, because a new one has an empty page cache."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction of the tick or the recorder; never nested."""
+        with self.exclusive(), transaction.atomic():
+            yield
+
+    @abstractmethod
+    def shared_connection(self) -> AbstractContextManager[Callable[[], None] | None]:
+        """A function by which another thread adopts this thread's connection, for the length of the block; None where each thread has its own."""
+
+    @abstractmethod
+    def exclusive(self, seconds: float = -1) -> AbstractContextManager[object]:
+        """Keep other threads off a shared connection for the length of the block.
+
+        Raises OperationalError when another thread has not released it after `seconds`; a negative number waits for ever.
+        """
+
+    @abstractmethod
+    def tune(self) -> None:
+        """Tune this thread's connection for write-heavy use.  Idempotent; call again after a reconnect."""
+
+    def drop_connection(self, error: Exception) -> None:
+        """Close this thread's connection after `error`, so that the next statement opens another."""
+        with self.exclusive():
+            connection.close()
+
+    @abstractmethod
+    def wait_at_most(self, seconds: float) -> None:
+        """Let each statement of this thread's connection fail when it has waited for a lock for `seconds`."""
+
+
+class SQLiteConnectionUse(ConnectionUse):
+    """One connection for tick and recorder.
+
+    SQLite has one writer at a time, lets the next one sleep for up to 100 ms, and empties a connection's page cache
+    when another connection writes.
+    """
+
+    keeps_connection = True
+    _lock = threading.RLock()
+    """Held by the thread that uses the shared connection."""
+    _checkpoints: ClassVar[Checkpoints | None] = None
+    """Of the process that shares its connection."""
+
+    @contextmanager
+    def shared_connection(self) -> Iterator[Callable[[], None]]:
+        ours = connections[DEFAULT_DB_ALIAS]
+        ours.inc_thread_sharing()
+        try:
+            with Checkpoints(self.exclusive) as SQLiteConnectionUse._checkpoints:
+                yield lambda: connections.__setitem__(DEFAULT_DB_ALIAS, ours)
+        finally:
+            SQLiteConnectionUse._checkpoints = None
+            ours.dec_thread_sharing()
+
+    @contextmanager
+    def exclusive(self, seconds: float = -1) -> Iterator[None]:
+        if not self._lock.acquire(timeout=seconds):
+            raise OperationalError(f"another thread has used the connection for {seconds:g} s")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def tune(self) -> None:
+        with connection.cursor() as cursor:
+            for pragma in TUNING:
+                cursor.execute(pragma)
+
+    def drop_connection(self, error: Exception) -> None:
+        """Not when the file is locked or the disk full: closing the last connection truncates the WAL, and the next few claims would just fit."""
+        if getattr(error.__cause__, "sqlite_errorname", "") not in {"SQLITE_BUSY", "SQLITE_FULL"}:
+            super().drop_connection(error)
+
+    def wait_at_most(self, seconds: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
+
+class PostgreSQLConnectionUse(ConnectionUse):
+    """A connection for each thread."""
+
+    keeps_connection = False
+
+    def shared_connection(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def exclusive(self, seconds: float = -1) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def tune(self) -> None:
+        """Leave the server's settings."""
+
+    def wait_at_most(self, seconds: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{seconds * 1000:.0f}ms"])
