@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.compatibility import ReleaseFacts
+from vsadmin.game.rules.compatibility import ReleaseFacts
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models.manager import RelatedManager

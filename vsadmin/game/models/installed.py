@@ -12,9 +12,9 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.compatibility import judge
 from vsadmin.game.models.catalog import CatalogMod, ModRelease
-from vsadmin.game.versions import OLDEST, parse_mod_version
+from vsadmin.game.rules.compatibility import judge
+from vsadmin.game.rules.versions import OLDEST, parse_mod_version
 
 if TYPE_CHECKING:
     from vsadmin.game.mod_folder import FoundMod

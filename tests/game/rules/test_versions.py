@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsadmin.game.versions import BadVersion, Kind, Version, parse_game_version, parse_mod_version
+from vsadmin.game.rules.versions import BadVersion, Kind, Version, parse_game_version, parse_mod_version
 
 RISING = [
     "1.4.9",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vsadmin.game.versions import BadVersion, Version, parse_game_version, parse_mod_version
+from vsadmin.game.rules.versions import BadVersion, Version, parse_game_version, parse_mod_version
 
 COMPATIBLE, NOT_VERIFIED, INCOMPATIBLE, UNKNOWN = "compatible", "not_verified", "incompatible", "unknown"
 

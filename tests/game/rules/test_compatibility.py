@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from vsadmin.game.compatibility import ReleaseFacts, fits, judge
-from vsadmin.game.versions import parse_game_version
+from vsadmin.game.rules.compatibility import ReleaseFacts, fits, judge
+from vsadmin.game.rules.versions import parse_game_version
 
 QUERN = [
     ReleaseFacts("1.4.9", ["1.20.12"]),
