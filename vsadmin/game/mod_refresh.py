@@ -11,8 +11,8 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.utils.timezone import now
 
+from vsadmin.game.disk.mod_folder import take_inventory
 from vsadmin.game.exceptions import NothingWorked, UpstreamError, UpstreamUnknownMod
-from vsadmin.game.mod_folder import take_inventory
 from vsadmin.game.moddb import ListedMod, ModDetails, Release, parse_mod, parse_mod_list
 from vsadmin.game.models import CatalogMod, Feed, FeedState, InstalledMod
 from vsadmin.game.progress import report

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsadmin.game.mod_folder import OWN_MODS, mod_folders
+from vsadmin.game.disk.mod_folder import OWN_MODS, mod_folders
+from vsadmin.game.disk.server_config import FILE, ServerConfig, read_server_config
+from vsadmin.game.disk.server_process import PROGRAM, PROGRAMS, ServerProcess, find_server, is_listening
 from vsadmin.game.models.server import ServerState
 from vsadmin.game.rules.versions import BadVersion, Version, parse_game_version
-from vsadmin.game.server_config import FILE, ServerConfig, read_server_config
-from vsadmin.game.server_process import PROGRAM, PROGRAMS, ServerProcess, find_server, is_listening
 
 if TYPE_CHECKING:
     from vsadmin.game.models import ServerStatus

@@ -17,7 +17,7 @@ from vsadmin.game.rules.compatibility import judge
 from vsadmin.game.rules.versions import OLDEST, parse_mod_version
 
 if TYPE_CHECKING:
-    from vsadmin.game.mod_folder import FoundMod
+    from vsadmin.game.disk.mod_folder import FoundMod
 
 
 class Compatibility(models.TextChoices):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vsadmin.game.disk.lenient_json import decode, loads
 from vsadmin.game.exceptions import LenientJsonError
-from vsadmin.game.lenient_json import decode, loads
 from vsadmin.game.text import clean_text
 
 FILE = "serverconfig.json"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vsadmin.game.disk.lenient_json import decode, loads
 from vsadmin.game.exceptions import LenientJsonError
-from vsadmin.game.lenient_json import decode, loads
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

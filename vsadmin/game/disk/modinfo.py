@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from vsadmin.game.disk.lenient_json import decode, loads
 from vsadmin.game.exceptions import LenientJsonError
-from vsadmin.game.lenient_json import decode, loads
 from vsadmin.game.text import capped, clean_text
 
 MAX_MODINFO_BYTES = 1_048_576

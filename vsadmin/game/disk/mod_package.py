@@ -9,8 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from vsadmin.game.disk.modinfo import MAX_MODINFO_BYTES, Modinfo, derive_modid, parse_modinfo
 from vsadmin.game.exceptions import GameError
-from vsadmin.game.modinfo import MAX_MODINFO_BYTES, Modinfo, derive_modid, parse_modinfo
 
 MODINFO = "modinfo.json"
 MAX_DIRECTORY_BYTES = 16 * 1_048_576

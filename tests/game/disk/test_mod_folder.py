@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vsadmin.game.disk.mod_folder import FoundMod, take_inventory
+from vsadmin.game.disk.modinfo import parse_modinfo
 from vsadmin.game.exceptions import LenientJsonError
-from vsadmin.game.mod_folder import FoundMod, take_inventory
-from vsadmin.game.modinfo import parse_modinfo
 from vsadmin.game.standin.sample_folder import build_sample, write_zip
 
 
