@@ -62,7 +62,7 @@ def _run(definition: JobDefinition, slot: datetime, status: str, seconds: float)
     run.started_at, run.duration_seconds, run.instance = slot + timedelta(seconds=0.01), seconds, "vs-host-4711"
     if status == "failed":
         run.error = "ConnectTimeout: the mod database did not answer within 10 s"
-        run.traceback = 'Traceback (most recent call last):\n  File "vsadmin/game/upstream.py", line 88, in fetch\nConnectTimeout'
+        run.traceback = 'Traceback (most recent call last):\n  File "vsadmin/game/upstream/client.py", line 88, in fetch\nConnectTimeout'
     elif status == "timed_out":
         run.reason = f"stopped after its time limit of {seconds:.0f} s"
     else:

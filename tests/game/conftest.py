@@ -18,7 +18,7 @@ from tests.game.hostile import Hostile, Script
 from vsadmin.game import jobs
 from vsadmin.game.standin.sample_folder import build_sample
 from vsadmin.game.standin.server import StandIn
-from vsadmin.game.upstream import Patience
+from vsadmin.game.upstream.client import Patience
 
 Job = Callable[[str], dict[str, Any]]
 

@@ -15,7 +15,7 @@ from vsadmin.game import jobs
 from vsadmin.game.models import CatalogMod
 from vsadmin.game.models.catalog import CHUNK
 from vsadmin.game.standin.server import StandIn
-from vsadmin.game.upstream import Patience
+from vsadmin.game.upstream.client import Patience
 
 MODS = 8000
 

@@ -10,11 +10,11 @@ from structlog.testing import capture_logs
 
 from tests.game.conftest import Job
 from vsadmin.game.exceptions import NothingWorked, UpstreamUnexpected, VersionNotFound
-from vsadmin.game.feed import parse_feed
 from vsadmin.game.jobs import no_versions_known
 from vsadmin.game.models import FeedState, GameVersion, ServerFile, VersionEvent
-from vsadmin.game.refusals import Refusals
 from vsadmin.game.standin.server import StandIn
+from vsadmin.game.upstream.feed import parse_feed
+from vsadmin.game.upstream.rejections import Refusals
 
 CHECK = "server_versions_check"
 

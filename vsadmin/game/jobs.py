@@ -13,7 +13,7 @@ from jobs.registry import job
 from vsadmin.game.mod_refresh import refresh_mods
 from vsadmin.game.models import CatalogMod, GameVersion, InstalledMod, ServerStatus
 from vsadmin.game.server_watch import observe
-from vsadmin.game.upstream import Patience, Upstream
+from vsadmin.game.upstream.client import Patience, Upstream
 from vsadmin.game.version_check import check_versions
 
 log = structlog.get_logger()

@@ -9,11 +9,11 @@ from asgiref.sync import sync_to_async
 from django.utils.timezone import now
 
 from vsadmin.game.exceptions import NothingWorked, UpstreamError, UpstreamUnexpected
-from vsadmin.game.feed import FeedVersion, parse_feed
 from vsadmin.game.models import Channel, FeedState, GameVersion, VersionEvent
 from vsadmin.game.progress import report
-from vsadmin.game.refusals import Refusals
-from vsadmin.game.upstream import FEED_BYTES, Answer, Upstream
+from vsadmin.game.upstream.client import FEED_BYTES, Answer, Upstream
+from vsadmin.game.upstream.feed import FeedVersion, parse_feed
+from vsadmin.game.upstream.rejections import Refusals
 
 log = structlog.get_logger()
 

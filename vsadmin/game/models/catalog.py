@@ -18,7 +18,7 @@ from vsadmin.game.rules.compatibility import ReleaseFacts
 if TYPE_CHECKING:
     from django_stubs_ext.db.models.manager import RelatedManager
 
-    from vsadmin.game.moddb import ListedMod, ModDetails, Release
+    from vsadmin.game.upstream.moddb import ListedMod, ModDetails, Release
 
 DETAILS_STAY_FRESH = timedelta(days=1)
 """Authors tick further game versions on old releases, which the list does not tell."""

@@ -7,8 +7,8 @@ from datetime import datetime
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.conditional import Validators
 from vsadmin.game.text import clean_text
+from vsadmin.game.upstream.conditional import Validators
 
 
 class Feed(models.TextChoices):

@@ -17,7 +17,7 @@ from vsadmin.game.rules.versions import BadVersion, Version, parse_game_version
 if TYPE_CHECKING:
     from django_stubs_ext.db.models.manager import RelatedManager
 
-    from vsadmin.game.feed import FeedVersion
+    from vsadmin.game.upstream.feed import FeedVersion
 
 
 class Channel(models.TextChoices):

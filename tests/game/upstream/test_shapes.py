@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsadmin.game.exceptions import UpstreamError, UpstreamUnexpected, UpstreamUnknownMod
-from vsadmin.game.feed import parse_feed
-from vsadmin.game.moddb import parse_mod, parse_mod_list
-from vsadmin.game.refusals import Refusals
 from vsadmin.game.standin.library import Library
-from vsadmin.game.upstream import parse_json
+from vsadmin.game.upstream.client import parse_json
+from vsadmin.game.upstream.feed import parse_feed
+from vsadmin.game.upstream.moddb import parse_mod, parse_mod_list
+from vsadmin.game.upstream.rejections import Refusals
 
 URL = "https://example.invalid/x"
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("2026-11-20 22:14:03") | st.just("0001-01-01T00:00:00+23:59")

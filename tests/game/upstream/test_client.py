@@ -17,9 +17,9 @@ from tests.game.conftest import HASTY
 from tests.game.hostile import Script, in_turn, says
 from vsadmin import __version__
 from vsadmin.game import exceptions
-from vsadmin.game.conditional import Validators
 from vsadmin.game.standin.server import StandIn
-from vsadmin.game.upstream import AT_A_TIME, FEED_BYTES, Answer, Upstream, retry_after_seconds
+from vsadmin.game.upstream.client import AT_A_TIME, FEED_BYTES, Answer, Upstream, retry_after_seconds
+from vsadmin.game.upstream.conditional import Validators
 
 Start = Callable[[Script], str]
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vsadmin.game.exceptions import UpstreamUnexpected
-from vsadmin.game.refusals import Refusals, read_item
 from vsadmin.game.rules.versions import MAX_LENGTH, BadVersion, Version, parse_game_version
 from vsadmin.game.text import Url, capped
+from vsadmin.game.upstream.rejections import Refusals, read_item
 
 MAX_VERSIONS = 5000
 

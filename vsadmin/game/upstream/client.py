@@ -19,7 +19,6 @@ from django.utils.http import parse_http_date_safe
 from django.utils.timezone import now
 
 from vsadmin import __version__
-from vsadmin.game.conditional import NOTHING_KNOWN, Validators
 from vsadmin.game.exceptions import (
     UpstreamError,
     UpstreamNotJson,
@@ -30,6 +29,7 @@ from vsadmin.game.exceptions import (
     UpstreamTooLarge,
     UpstreamUnreachable,
 )
+from vsadmin.game.upstream.conditional import NOTHING_KNOWN, Validators
 
 MEGABYTE = 1_048_576
 FEED_BYTES = 2 * MEGABYTE
