@@ -10,11 +10,11 @@ from django.conf import settings
 from django.utils.timezone import now
 
 from jobs.registry import job
-from vsadmin.game.mod_refresh import refresh_mods
 from vsadmin.game.models import CatalogMod, GameVersion, InstalledMod, ServerStatus
-from vsadmin.game.server_watch import observe
+from vsadmin.game.tasks.mod_refresh import refresh_mods
+from vsadmin.game.tasks.server_watch import observe
+from vsadmin.game.tasks.version_check import check_versions
 from vsadmin.game.upstream.client import Patience, Upstream
-from vsadmin.game.version_check import check_versions
 
 log = structlog.get_logger()
 

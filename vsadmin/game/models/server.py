@@ -13,7 +13,7 @@ from vsadmin.game.models.feed_state import FeedState
 from vsadmin.game.models.version import Channel, GameVersion
 
 if TYPE_CHECKING:
-    from vsadmin.game.server_watch import Observation
+    from vsadmin.game.tasks.server_watch import Observation
 
 KEEP_CHANGES = 1000
 

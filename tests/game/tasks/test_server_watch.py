@@ -19,7 +19,7 @@ from vsadmin.game.disk.server_config import read_server_config
 from vsadmin.game.disk.server_process import data_path_of, find_server, program_of
 from vsadmin.game.health import health_block
 from vsadmin.game.models import InstalledMod, ServerState, ServerStatus, ServerStatusChange
-from vsadmin.game.server_watch import Observation, installed_version, observe, pending_reasons
+from vsadmin.game.tasks.server_watch import Observation, installed_version, observe, pending_reasons
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.utils.timezone import now
 
 from vsadmin.game.exceptions import NothingWorked, UpstreamError, UpstreamUnexpected
 from vsadmin.game.models import Channel, FeedState, GameVersion, VersionEvent
-from vsadmin.game.progress import report
+from vsadmin.game.tasks.progress import report
 from vsadmin.game.upstream.client import FEED_BYTES, Answer, Upstream
 from vsadmin.game.upstream.feed import FeedVersion, parse_feed
 from vsadmin.game.upstream.rejections import Refusals
