@@ -12,7 +12,7 @@ from pathlib import Path
 from vsadmin.game.disk.mod_package import PackageProblem, read_folder, read_library, read_source, read_zip
 from vsadmin.game.disk.modinfo import Modinfo, derive_modid
 from vsadmin.game.disk.server_config import ServerConfig, read_server_config
-from vsadmin.game.text import clean_text
+from vsadmin.game.sanitize import clean_text
 
 MAX_ENTRIES = 5000
 OFF = ".disabled"

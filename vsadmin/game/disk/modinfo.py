@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from vsadmin.game.disk.lenient_json import decode, loads
 from vsadmin.game.exceptions import LenientJsonError
-from vsadmin.game.text import capped, clean_text
+from vsadmin.game.sanitize import capped, clean_text
 
 MAX_MODINFO_BYTES = 1_048_576
 

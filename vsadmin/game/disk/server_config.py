@@ -9,7 +9,7 @@ from typing import Any
 
 from vsadmin.game.disk.lenient_json import decode, loads
 from vsadmin.game.exceptions import LenientJsonError
-from vsadmin.game.text import clean_text
+from vsadmin.game.sanitize import clean_text
 
 FILE = "serverconfig.json"
 DEFAULT_PORT = 42_420

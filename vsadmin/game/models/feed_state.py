@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.text import clean_text
+from vsadmin.game.sanitize import clean_text
 from vsadmin.game.upstream.conditional import Validators
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vsadmin.game.text import clean_text
+from vsadmin.game.sanitize import clean_text
 
 
 @dataclass(frozen=True, slots=True)

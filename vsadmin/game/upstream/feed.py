@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vsadmin.game.exceptions import UpstreamUnexpected
 from vsadmin.game.rules.versions import MAX_LENGTH, BadVersion, Version, parse_game_version
-from vsadmin.game.text import Url, capped
+from vsadmin.game.sanitize import Url, capped
 from vsadmin.game.upstream.rejections import Refusals, read_item
 
 MAX_VERSIONS = 5000

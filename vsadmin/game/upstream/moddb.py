@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vsadmin.game.exceptions import UpstreamUnexpected, UpstreamUnknownMod
-from vsadmin.game.text import Html, Url, capped, clean_text
+from vsadmin.game.sanitize import Html, Url, capped, clean_text
 from vsadmin.game.upstream.rejections import Refusals, read_item
 
 MAX_RELEASES = 2000
