@@ -11,7 +11,8 @@ from django.urls import reverse
 from tests.game.conftest import Job
 from vsadmin.game.admin.installed import COMPATIBILITY_BADGES
 from vsadmin.game.admin.server import STATE_BADGES
-from vsadmin.game.models import CatalogMod, Compatibility, GameVersion, InstalledMod, ServerState, ServerStatus
+from vsadmin.game.models import CatalogMod, Compatibility, GameVersion, InstalledMod, ServerStatus
+from vsadmin.game.observation import ServerState
 from vsadmin.game.standin.server import StandIn
 
 LISTS = ["catalogmod", "feedstate", "gameversion", "installedmod", "serverstatus", "serverstatuschange", "versionevent"]

@@ -6,7 +6,6 @@ import grimp
 
 ALLOWED = {
     frozenset({"jobs.models.definition", "jobs.models.definition_set"}),  # a model and its own QuerySet name each other's types
-    frozenset({"vsadmin.game.models", "vsadmin.game.models.server", "vsadmin.game.server_watch"}),
 }
 
 

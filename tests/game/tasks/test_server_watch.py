@@ -16,10 +16,12 @@ from tests.game.conftest import Job
 from tests.game.fake_server import forget_install, free_port, pretend
 from vsadmin.game.disk import server_process
 from vsadmin.game.disk.server_config import read_server_config
+from vsadmin.game.disk.server_install import installed_version
 from vsadmin.game.disk.server_process import data_path_of, find_server, program_of
 from vsadmin.game.health import health_block
-from vsadmin.game.models import InstalledMod, ServerState, ServerStatus, ServerStatusChange
-from vsadmin.game.tasks.server_watch import Observation, installed_version, observe, pending_reasons
+from vsadmin.game.models import InstalledMod, ServerStatus, ServerStatusChange
+from vsadmin.game.observation import Observation, ServerState
+from vsadmin.game.tasks.server_watch import observe, pending_reasons
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 
 from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, moment_column
-from vsadmin.game.models import GameVersion, ServerState, ServerStatus, ServerStatusChange
+from vsadmin.game.models import GameVersion, ServerStatus, ServerStatusChange
+from vsadmin.game.observation import ServerState
 
 STATE_BADGES = {
     ServerState.RUNNING: "ok",

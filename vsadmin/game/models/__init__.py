@@ -3,7 +3,7 @@
 from vsadmin.game.models.catalog import CatalogMod, ModRelease
 from vsadmin.game.models.feed_state import Feed, FeedState
 from vsadmin.game.models.installed import Compatibility, InstalledMod
-from vsadmin.game.models.server import ServerState, ServerStatus, ServerStatusChange
+from vsadmin.game.models.server import ServerStatus, ServerStatusChange
 from vsadmin.game.models.version import Channel, GameVersion, Platform, ServerFile, VersionEvent
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "ModRelease",
     "Platform",
     "ServerFile",
-    "ServerState",
     "ServerStatus",
     "ServerStatusChange",
     "VersionEvent",

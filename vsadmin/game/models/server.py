@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Q
@@ -11,19 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from vsadmin.game.models.feed_state import FeedState
 from vsadmin.game.models.version import Channel, GameVersion
-
-if TYPE_CHECKING:
-    from vsadmin.game.tasks.server_watch import Observation
+from vsadmin.game.observation import Observation, ServerState
 
 KEEP_CHANGES = 1000
-
-
-class ServerState(models.TextChoices):
-    NOT_INSTALLED = "not_installed", _("not installed")
-    STOPPED = "stopped", _("stopped")
-    STARTING = "starting", _("starting")
-    RUNNING = "running", _("running")
-    STOPPING = "stopping", _("stopping")
 
 
 class ServerStatusQuerySet(models.QuerySet["ServerStatus"]):

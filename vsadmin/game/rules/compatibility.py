@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vsadmin.game.rules.versions import BadVersion, Version, parse_game_version, parse_mod_version
+from vsadmin.game.rules.versions import Version, parse_mod_version, read_game_version
 
 COMPATIBLE, NOT_VERIFIED, INCOMPATIBLE, UNKNOWN = "compatible", "not_verified", "incompatible", "unknown"
 
@@ -34,16 +34,9 @@ class Verdict:
     compatibility: str = UNKNOWN
 
 
-def _game(text: str) -> Version | None:
-    try:
-        return parse_game_version(text)
-    except BadVersion:
-        return None
-
-
 def fits(game_versions: Sequence[str], game: Version) -> str:
     """How well a release ticked for `game_versions` fits `game`."""
-    ticked = [version for text in game_versions if (version := _game(text))]
+    ticked = [version for text in game_versions if (version := read_game_version(text))]
     if game in ticked:
         return COMPATIBLE
     if not ticked or any(version.line == game.line for version in ticked):
@@ -60,13 +53,13 @@ def _highest(releases: Sequence[ReleaseFacts], *, prereleases: bool) -> ReleaseF
 
 
 def _too_old(game: Version, minimum: str) -> bool:
-    needed = _game(minimum)
+    needed = read_game_version(minimum)
     return needed is not None and game < needed
 
 
 def judge(releases: Sequence[ReleaseFacts], installed: str, game_version: str, game_minimum: str = "") -> Verdict:
     """The verdict on the installed version of a mod; `game_version` "" means that the game's version is not known."""
-    game = _game(game_version)
+    game = read_game_version(game_version)
     mine = parse_mod_version(installed)
     prereleases = mine is not None and mine.is_prerelease
     latest = _highest(releases, prereleases=prereleases)

@@ -82,6 +82,14 @@ def parse_game_version(text: str) -> Version:
     return Version(*_numbers(dotted), Kind[kind.upper()] if kind else Kind.RELEASE, int(number or 0))
 
 
+def read_game_version(text: str) -> Version | None:
+    """Like `parse_game_version`, but None for a text that is not a game version."""
+    try:
+        return parse_game_version(text)
+    except BadVersion:
+        return None
+
+
 def parse_mod_version(text: str) -> Version | None:
     """The version that a mod's author wrote, read as kindly as possible; None when there is no number in front."""
     match = _MOD.match(text)

@@ -12,10 +12,10 @@ from asgiref.sync import sync_to_async
 from django.utils.timezone import now
 
 from vsadmin.game.disk.mod_folder import take_inventory
+from vsadmin.game.disk.server_install import installed_version
 from vsadmin.game.exceptions import NothingWorked, UpstreamError, UpstreamUnknownMod
 from vsadmin.game.models import CatalogMod, Feed, FeedState, InstalledMod
 from vsadmin.game.tasks.progress import report
-from vsadmin.game.tasks.server_watch import installed_version
 from vsadmin.game.upstream.client import AT_A_TIME, MOD_BYTES, MOD_LIST_BYTES, Answer, Upstream
 from vsadmin.game.upstream.moddb import ListedMod, ModDetails, Release, parse_mod, parse_mod_list
 from vsadmin.game.upstream.rejections import Refusals

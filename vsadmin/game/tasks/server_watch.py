@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsadmin.game.disk.mod_folder import OWN_MODS, mod_folders
 from vsadmin.game.disk.server_config import FILE, ServerConfig, read_server_config
-from vsadmin.game.disk.server_process import PROGRAM, PROGRAMS, ServerProcess, find_server, is_listening
-from vsadmin.game.models.server import ServerState
-from vsadmin.game.rules.versions import BadVersion, Version, parse_game_version
+from vsadmin.game.disk.server_install import installed_version, is_installed, main_log, read_log_head
+from vsadmin.game.disk.server_process import ServerProcess, find_server, is_listening
+from vsadmin.game.observation import Observation, ServerState
 
 if TYPE_CHECKING:
     from vsadmin.game.models import ServerStatus
 
-LOG_BYTES = 65_536
 MAX_REASONS = 5
 MAX_MODS = 2000
 
@@ -32,25 +29,7 @@ SETTLING = timedelta(minutes=5)
 NOTE = "Creating_Mods.txt"
 """The game drops this note into the mod folder, which changes the folder."""
 
-_VERSION_FILE = re.compile(r"version-(.+)\.txt")
-_LOGGED_VERSION = re.compile(r"Game Version: v?([0-9][\w.-]*)")
 _READY = "Dedicated server now running on Port"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What one look at the server saw."""
-
-    state: ServerState
-    version: str
-    port: int
-    pid: int | None = None
-    started_at: datetime | None = None
-    ready_at: datetime | None = None
-    pending_reasons: list[str] = field(default_factory=list)
-    disk_total_bytes: int | None = None
-    disk_free_bytes: int | None = None
-    disk_needed_bytes: int = 0
 
 
 def observe(data_dir: Path, server_dir: Path, before: ServerStatus | None, moment: datetime) -> Observation:
@@ -88,42 +67,8 @@ def _is_ready(process: ServerProcess, config: ServerConfig, data_dir: Path) -> b
     listening = is_listening(process.pid, config.port)
     if listening is not None:
         return listening
-    log = data_dir / "Logs" / "server-main.log"
-    return _changed_at(log) > process.started_at - CLOCK_SLACK and _READY in _head(log)
-
-
-def is_installed(server_dir: Path) -> bool:
-    return any((server_dir / name).exists() for name in (*PROGRAMS, f"{PROGRAM}.runtimeconfig.json"))
-
-
-def installed_version(server_dir: Path, data_dir: Path) -> str:
-    """The version that the install folder is marked with, else the one that the server last logged, else ""."""
-    try:
-        names = [path.name for path in (server_dir / "assets").iterdir()]
-    except OSError:
-        names = []
-    marked = [match[1] for name in names if (match := _VERSION_FILE.fullmatch(name)) and _game(match[1])]
-    if marked:
-        return max(marked, key=parse_game_version)
-    logged = _LOGGED_VERSION.search(_head(data_dir / "Logs" / "server-main.log"))
-    return logged[1] if logged and _game(logged[1]) else ""
-
-
-def _game(text: str) -> Version | None:
-    try:
-        return parse_game_version(text)
-    except BadVersion:
-        return None
-
-
-def _head(path: Path) -> str:
-    try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return file.read(LOG_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
+    log = main_log(data_dir)
+    return _changed_at(log) > process.started_at - CLOCK_SLACK and _READY in read_log_head(log)
 
 
 def pending_reasons(process: ServerProcess, ready_at: datetime | None, config: ServerConfig, data_dir: Path, server_dir: Path) -> list[str]:
