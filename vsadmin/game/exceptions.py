@@ -89,7 +89,3 @@ class NothingWorked(GameError):
 
 class LenientJsonError(GameError, ValueError):
     """A text is not JSON even to a lenient reader."""
-
-
-class FolderUnreadable(GameError):
-    """A folder with mods is there but cannot be read."""

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from vsadmin.game.exceptions import VersionNotFound
-from vsadmin.game.rules.versions import BadVersion, Version, parse_game_version
+from vsadmin.game.rules.versions import BadVersion, parse_game_version
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models.manager import RelatedManager
@@ -122,10 +122,6 @@ class GameVersion(models.Model):
 
     def __str__(self) -> str:
         return self.version
-
-    @property
-    def parsed(self) -> Version:
-        return parse_game_version(self.version)
 
     @property
     def server_file(self) -> ServerFile | None:
