@@ -14,11 +14,11 @@ from asgiref.sync import async_to_sync
 from pytest_django import Settings
 
 from jobs.registry import get_function
-from tests.game.hostile import Hostile, Script
+from tests.game.hostile import HostileServer, Script
 from vsadmin.game import jobs
 from vsadmin.game.standin.sample_folder import build_sample
 from vsadmin.game.standin.server import StandIn
-from vsadmin.game.upstream.client import Patience
+from vsadmin.game.upstream.client import RetryBudget
 
 Job = Callable[[str], dict[str, Any]]
 
@@ -26,7 +26,7 @@ Job = Callable[[str], dict[str, Any]]
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
-HASTY = Patience(deadline=3.0, connect=1.0, read=0.8, attempts=2, first_wait=0.01, longest_wait=0.05)
+SHORT_BUDGET = RetryBudget(deadline=3.0, connect=1.0, read=0.8, attempts=2, first_wait=0.01, longest_wait=0.05)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def hostile() -> Iterator[Callable[[Script], str]]:
     running: list[AbstractContextManager[str]] = []
 
     def start(script: Script) -> str:
-        running.append(Hostile(script))
+        running.append(HostileServer(script))
         return running[-1].__enter__()
 
     yield start
@@ -66,7 +66,7 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
 def run_job(db: None, standin: StandIn, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Job:
     """Call a job function by its registered name, against the stand-in and the sample folder, and not patiently."""
     settings.VERSIONS_URL = settings.MODDB_URL = standin.url
-    monkeypatch.setattr(jobs, "PATIENCE", HASTY)
+    monkeypatch.setattr(jobs, "RETRY_BUDGET", SHORT_BUDGET)
 
     def run(name: str) -> dict[str, Any]:
         entry = get_function(name)

@@ -43,7 +43,7 @@ class FakeServer:
 
 
 @contextlib.contextmanager
-def pretend(folder: Path, port: int, data_dir: Path | None, dotnet: bool = True) -> Iterator[FakeServer]:
+def run_fake_server(folder: Path, port: int, data_dir: Path | None, dotnet: bool = True) -> Iterator[FakeServer]:
     """Run Python under the name of `dotnet` (or of the native launcher) with the arguments of a game server."""
     script = folder / "server" / "VintagestoryServer.dll"
     script.parent.mkdir(parents=True, exist_ok=True)
@@ -64,5 +64,5 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def forget_install(folder: Path) -> None:
+def remove_install(folder: Path) -> None:
     shutil.rmtree(folder / "server")

@@ -15,7 +15,7 @@ BOMB = gzip.compress(b"[" + b" " * 20_000_000)
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
-class Hostile:
+class HostileServer:
     """One script for each connection; a context manager that gives the address."""
 
     def __init__(self, script: Script) -> None:

@@ -42,7 +42,7 @@ def known(run_job: Job, standin: StandIn) -> None:
     for name in ("game_server_watch", "server_versions_check", "mod_cache_refresh"):
         run_job(name)
     standin.switches.apply({"mode": "down"})
-    standin.switches.asked.clear()
+    standin.switches.requested_paths.clear()
 
 
 def test_versions_come_highest_first_with_their_age(get: Any, known: None) -> None:
@@ -135,7 +135,7 @@ def test_what_nobody_offers_is_refused(get: Any, path: str) -> None:
 @pytest.mark.parametrize("path", ["/versions", "/versions/1.22.7", "/mods", "/server/status"])
 def test_upstream_is_never_asked_and_a_key_is_needed(get: Any, known: None, client: Client, standin: StandIn, path: str) -> None:
     get(path)
-    assert standin.switches.asked == []
+    assert standin.switches.requested_paths == []
     assert client.get(f"/api/v1alpha1{path}").status_code == 401
 
 

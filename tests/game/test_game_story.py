@@ -11,7 +11,7 @@ from jobs.models import Author, JobDefinition, JobRun
 from tests.game.conftest import Job
 from tests.support.processes import Site
 from tests.support.waiting import wait_until
-from vsadmin.game.exceptions import NothingWorked
+from vsadmin.game.exceptions import AllSourcesFailed
 from vsadmin.game.models import CatalogMod, Feed, FeedState, GameVersion, InstalledMod, VersionEvent
 from vsadmin.game.standin.sample_folder import build_sample
 from vsadmin.game.standin.server import StandIn
@@ -22,7 +22,7 @@ NAMES = ("server_versions_check", "mod_cache_refresh")
 def test_the_whole_way_by_calling_the_jobs(run_job: Job, standin: StandIn) -> None:
     standin.switches.apply({"mode": "down"})
     for name in NAMES:
-        with pytest.raises(NothingWorked):
+        with pytest.raises(AllSourcesFailed):
             run_job(name)
     assert not GameVersion.objects.exists()
     assert not CatalogMod.objects.exists()
@@ -47,7 +47,7 @@ def test_the_whole_way_by_calling_the_jobs(run_job: Job, standin: StandIn) -> No
     ages = FeedState.objects.cached_at()
     standin.switches.apply({"mode": "html"})
     for name in NAMES:
-        with pytest.raises(NothingWorked, match="answered HTML"):
+        with pytest.raises(AllSourcesFailed, match="answered HTML"):
             run_job(name)
     assert FeedState.objects.cached_at() == ages
     assert InstalledMod.objects.get(modid="lanternoil").update_available

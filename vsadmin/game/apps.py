@@ -11,6 +11,6 @@ class GameConfig(AppConfig):
 
     def ready(self) -> None:
         # The tables can be imported only when all apps are there.
-        from vsadmin.game.health import NOT_KNOWN, health_block
+        from vsadmin.game.health import FALLBACK, health_block
 
-        register_block("game", health_block, fallback=NOT_KNOWN)
+        register_block("game", health_block, fallback=FALLBACK)

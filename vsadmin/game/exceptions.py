@@ -23,7 +23,7 @@ class VersionNotFound(GameError):
 class UpstreamError(GameError):
     """An upstream service did not give what it was asked for; the last good data stays."""
 
-    may_pass = False
+    is_transient = False
     """Whether asking again soon may help."""
 
     retry_after_seconds: float | None = None
@@ -36,13 +36,13 @@ class UpstreamError(GameError):
 class UpstreamUnreachable(UpstreamError):
     """No connection, or one that broke."""
 
-    may_pass = True
+    is_transient = True
 
 
 class UpstreamTimeout(UpstreamError):
     """The answer was not complete within the deadline."""
 
-    may_pass = True
+    is_transient = True
 
 
 class UpstreamStatus(UpstreamError):
@@ -51,7 +51,7 @@ class UpstreamStatus(UpstreamError):
     def __init__(self, url: str, status: int, retry_after_seconds: float | None = None) -> None:
         self.status = status
         self.retry_after_seconds = retry_after_seconds
-        self.may_pass = status >= 500 or status in {408, 425, 429}
+        self.is_transient = status >= 500 or status in {408, 425, 429}
         super().__init__(url, f"answered HTTP {status}")
 
 
@@ -79,7 +79,7 @@ class UpstreamUnknownMod(UpstreamError):
     """The mod database knows no such mod."""
 
 
-class NothingWorked(GameError):
+class AllSourcesFailed(GameError):
     """A job reached none of what it was to fetch; `failures` says why, by part."""
 
     def __init__(self, failures: Mapping[str, str]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from vsadmin.game.models import ServerStatus
-from vsadmin.game.models.server import NOTHING_SEEN
+from vsadmin.game.models.server import NOT_OBSERVED
 
 
 def health_block() -> dict[str, Any]:
     """What was last seen of the game server, in one query; before the first look it counts as not installed."""
-    status = ServerStatus.objects.last_seen()
-    return _block(status.seen if status else NOTHING_SEEN)
+    status = ServerStatus.objects.last_observed()
+    return _block(status.as_dict if status else NOT_OBSERVED)
 
 
 def _block(seen: dict[str, Any]) -> dict[str, Any]:
@@ -24,5 +24,5 @@ def _block(seen: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-NOT_KNOWN = _block(NOTHING_SEEN)
+FALLBACK = _block(NOT_OBSERVED)
 """The block when the database does not answer."""

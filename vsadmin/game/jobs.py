@@ -14,11 +14,11 @@ from vsadmin.game.models import CatalogMod, GameVersion, InstalledMod, ServerSta
 from vsadmin.game.tasks.mod_refresh import refresh_mods
 from vsadmin.game.tasks.server_watch import observe
 from vsadmin.game.tasks.version_check import check_versions
-from vsadmin.game.upstream.client import Patience, Upstream
+from vsadmin.game.upstream.client import RetryBudget, Upstream
 
 log = structlog.get_logger()
 
-PATIENCE = Patience()
+RETRY_BUDGET = RetryBudget()
 
 
 def no_mods_known() -> bool:
@@ -29,8 +29,8 @@ def no_versions_known() -> bool:
     return not GameVersion.objects.exists()
 
 
-def nothing_seen() -> bool:
-    return ServerStatus.objects.last_seen() is None
+def never_observed() -> bool:
+    return ServerStatus.objects.last_observed() is None
 
 
 @job(
@@ -45,7 +45,7 @@ def nothing_seen() -> bool:
 )
 async def refresh_mod_cache() -> dict[str, Any]:
     """Read the installed mods, the mod database's list and the installed mods' releases, and compare them."""
-    async with Upstream(settings.MODDB_URL, PATIENCE) as upstream:
+    async with Upstream(settings.MODDB_URL, RETRY_BUDGET) as upstream:
         return await refresh_mods(upstream, settings.DATA_DIR, settings.SERVER_DIR)
 
 
@@ -61,7 +61,7 @@ async def refresh_mod_cache() -> dict[str, Any]:
 )
 async def check_server_versions() -> dict[str, Any]:
     """Ask both channels which versions of the game there are."""
-    async with Upstream(settings.VERSIONS_URL, PATIENCE) as upstream:
+    async with Upstream(settings.VERSIONS_URL, RETRY_BUDGET) as upstream:
         return await check_versions(upstream)
 
 
@@ -70,18 +70,18 @@ async def check_server_versions() -> dict[str, Any]:
     interval=timedelta(seconds=10),
     setting="GAME_SERVER_WATCH_INTERVAL",
     title="Watch the game server",
-    run_at_start=nothing_seen,
+    run_at_start=never_observed,
     timeout_seconds=30,
     keep_runs=100,
 )
 def watch_game_server() -> dict[str, Any]:
     """Look at the game server's process and files."""
-    before = ServerStatus.objects.last_seen()
+    before = ServerStatus.objects.last_observed()
     moment = now()
     seen = observe(settings.DATA_DIR, settings.SERVER_DIR, before, moment)
-    change = ServerStatus.objects.observe(seen, moment)
+    change = ServerStatus.objects.record(seen, moment)
     if change is not None:
         log.info("game_server_changed", **change.facts)
     if change is not None and (before is None or before.version != seen.version):
-        InstalledMod.objects.judge(seen.version)
+        InstalledMod.objects.assess(seen.version)
     return {"state": seen.state, "version": seen.version or None, "pending_restart": bool(seen.pending_reasons), "changed": change is not None}

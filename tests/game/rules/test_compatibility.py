@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vsadmin.game.rules.compatibility import ReleaseFacts, fits, judge
+from vsadmin.game.rules.compatibility import ReleaseFacts, assess, fits
 from vsadmin.game.rules.versions import parse_game_version
 
 QUERN = [
@@ -24,35 +24,35 @@ def test_how_a_release_fits_the_game(ticked: list[str], fit: str) -> None:
 
 
 def test_the_latest_is_the_highest_version_and_not_the_last_upload() -> None:
-    verdict = judge(QUERN, "2.2.10", "1.22.6")
-    assert (verdict.latest, verdict.latest_compatible, verdict.update_available, verdict.compatibility) == ("2.3.0", "2.3.0", True, "not_verified")
+    assessment = assess(QUERN, "2.2.10", "1.22.6")
+    assert (assessment.latest, assessment.latest_compatible, assessment.update_available, assessment.compatibility) == ("2.3.0", "2.3.0", True, "not_verified")
 
 
 def test_a_pre_release_is_offered_only_to_who_runs_one() -> None:
-    assert judge(OVENS, "0.8.4", "1.22.6").latest == "0.8.4"
-    assert judge(OVENS, "0.9.0-pre.1", "1.23.0-pre.1").latest == "0.9.0-pre.3"
-    assert judge(OVENS[:1], "0.1.0", "1.23.0-pre.1").latest == "0.9.0-pre.3"
+    assert assess(OVENS, "0.8.4", "1.22.6").latest == "0.8.4"
+    assert assess(OVENS, "0.9.0-pre.1", "1.23.0-pre.1").latest == "0.9.0-pre.3"
+    assert assess(OVENS[:1], "0.1.0", "1.23.0-pre.1").latest == "0.9.0-pre.3"
 
 
 def test_an_update_for_another_line_of_the_game_is_no_update() -> None:
-    verdict = judge([ReleaseFacts("2.0.0", ["1.23.0"]), ReleaseFacts("1.0.0", ["1.22.6"])], "1.0.0", "1.22.6")
-    assert (verdict.latest, verdict.latest_compatible, verdict.update_available) == ("2.0.0", "1.0.0", False)
+    assessment = assess([ReleaseFacts("2.0.0", ["1.23.0"]), ReleaseFacts("1.0.0", ["1.22.6"])], "1.0.0", "1.22.6")
+    assert (assessment.latest, assessment.latest_compatible, assessment.update_available) == ("2.0.0", "1.0.0", False)
 
 
 def test_a_release_whose_file_is_lost_is_never_offered() -> None:
-    verdict = judge([ReleaseFacts("1.2.0", [], has_file=False), ReleaseFacts("1.1.0", ["1.22.0", "1.21.6"])], "1.1.0", "1.22.6")
-    assert (verdict.latest, verdict.latest_compatible, verdict.update_available) == ("1.1.0", "1.1.0", False)
+    assessment = assess([ReleaseFacts("1.2.0", [], has_file=False), ReleaseFacts("1.1.0", ["1.22.0", "1.21.6"])], "1.1.0", "1.22.6")
+    assert (assessment.latest, assessment.latest_compatible, assessment.update_available) == ("1.1.0", "1.1.0", False)
 
 
 def test_without_a_known_game_the_latest_decides_and_nothing_is_called_compatible() -> None:
-    verdict = judge(QUERN, "2.2.10", "")
-    assert (verdict.latest_compatible, verdict.update_available, verdict.compatibility) == ("", True, "unknown")
+    assessment = assess(QUERN, "2.2.10", "")
+    assert (assessment.latest_compatible, assessment.update_available, assessment.compatibility) == ("", True, "unknown")
 
 
 def test_a_mod_that_asks_for_a_newer_game_is_incompatible_whatever_upstream_says() -> None:
-    assert judge([ReleaseFacts("1.0.0", ["1.22.6"])], "1.0.0", "1.22.6", game_minimum="1.23.0").compatibility == "incompatible"
+    assert assess([ReleaseFacts("1.0.0", ["1.22.6"])], "1.0.0", "1.22.6", game_minimum="1.23.0").compatibility == "incompatible"
 
 
 def test_an_installed_version_that_upstream_does_not_know_is_unknown() -> None:
-    assert judge(QUERN, "9.9.9", "1.22.6").compatibility == "unknown"
-    assert judge([], "1.0.0", "1.22.6").update_available is False
+    assert assess(QUERN, "9.9.9", "1.22.6").compatibility == "unknown"
+    assert assess([], "1.0.0", "1.22.6").update_available is False

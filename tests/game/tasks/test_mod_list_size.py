@@ -15,7 +15,7 @@ from vsadmin.game import jobs
 from vsadmin.game.models import CatalogMod
 from vsadmin.game.models.catalog import CHUNK
 from vsadmin.game.standin.server import StandIn
-from vsadmin.game.upstream.client import Patience
+from vsadmin.game.upstream.client import RetryBudget
 
 MODS = 8000
 
@@ -47,7 +47,7 @@ def many_mods() -> list[dict[str, Any]]:
 def test_eight_thousand_mods_are_written_in_small_steps_and_then_only_what_changed(
     run_job: Job, standin: StandIn, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "PATIENCE", Patience())  # a list of this size takes the stand-in longer than the hasty have
+    monkeypatch.setattr(jobs, "RETRY_BUDGET", RetryBudget())  # a list of this size takes the stand-in longer than the hasty have
     standin.switches.library.mods += many_mods()
     seconds = {"first": timed(run_job), "again, unchanged": timed(run_job)}
     standin.switches.library.mods[-1]["downloads"] += 1

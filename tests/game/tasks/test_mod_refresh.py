@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from jobs import registry
 from jobs.engine.run import ClaimedRun
-from tests.game.conftest import HASTY, Job
-from vsadmin.game.exceptions import NothingWorked
+from tests.game.conftest import SHORT_BUDGET, Job
+from vsadmin.game.exceptions import AllSourcesFailed
 from vsadmin.game.models import CatalogMod, FeedState, InstalledMod, ModRelease
 from vsadmin.game.standin.sample_folder import write_zip
 from vsadmin.game.standin.server import StandIn
@@ -24,18 +24,18 @@ from vsadmin.game.standin.server import StandIn
 REFRESH = "mod_cache_refresh"
 
 
-def verdicts() -> dict[str, tuple[str, str, bool, str]]:
+def assessments() -> dict[str, tuple[str, str, bool, str]]:
     mods = InstalledMod.objects.all()
     return {mod.modid: (mod.latest_version, mod.latest_compatible_version, mod.update_available, mod.compatibility) for mod in mods}
 
 
 def asked_for_pages(standin: StandIn) -> int:
-    return sum(path.startswith("/api/mod/") for path in standin.switches.asked)
+    return sum(path.startswith("/api/mod/") for path in standin.switches.requested_paths)
 
 
 def test_each_installed_mod_is_compared_with_its_releases(run_job: Job) -> None:
     result = run_job(REFRESH)
-    assert verdicts() == {
+    assert assessments() == {
         "lanternoil": ("2.1.0", "2.1.0", True, "not_verified"),
         "quernstone": ("2.3.0", "2.3.0", True, "not_verified"),
         "DeepForge": ("4.0.0", "4.0.0", False, "compatible"),
@@ -72,15 +72,15 @@ def test_upstream_html_is_cleaned(run_job: Job) -> None:
 
 def test_an_hour_later_only_what_changed_is_asked_for(run_job: Job, standin: StandIn) -> None:
     run_job(REFRESH)
-    standin.switches.asked.clear()
+    standin.switches.requested_paths.clear()
     assert run_job(REFRESH)["list"] == {"unchanged": True, "refused": 0}
-    assert standin.switches.asked == ["/api/mods"]
+    assert standin.switches.requested_paths == ["/api/mods"]
     standin.switches.apply({"mod_update": "lanternoil"})
-    standin.switches.asked.clear()
+    standin.switches.requested_paths.clear()
     result = run_job(REFRESH)
     assert result["list"] == {"mods": 40, "refused": 0, "added": 0, "changed": 1, "withdrawn": 0}
-    assert standin.switches.asked == ["/api/mods", "/api/mod/7037"]
-    assert verdicts()["lanternoil"][:3] == ("2.2.0", "2.2.0", True)
+    assert standin.switches.requested_paths == ["/api/mods", "/api/mod/7037"]
+    assert assessments()["lanternoil"][:3] == ("2.2.0", "2.2.0", True)
 
 
 def test_a_mod_taken_away_or_put_there_by_hand_is_seen(run_job: Job, folder: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_mod_taken_away_or_put_there_by_hand_is_seen(run_job: Job, folder: Pat
     write_zip(folder / "data/Mods/reed.zip", '{"modid": "REEDRAFTS", "name": "Reed Rafts", "version": "0.5.0"}')
     result = run_job(REFRESH)
     assert (result["installed"], result["changed"], result["removed"]) == (12, 1, 1)
-    assert verdicts()["REEDRAFTS"][:3] == ("1.0.0", "1.0.0", True)
+    assert assessments()["REEDRAFTS"][:3] == ("1.0.0", "1.0.0", True)
 
 
 def test_of_two_packages_of_one_mod_the_lower_is_explained(run_job: Job, folder: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_failed_mod_never_stops_the_others(run_job: Job, standin: StandIn) -> 
     result = run_job(REFRESH)
     assert result["details"] == {"fetched": 8, "failed": 1, "unknown": 0, "fresh": 0}
     assert result["warnings"][0].startswith("Lantern Oil: ")
-    assert verdicts()["quernstone"][2] is True
+    assert assessments()["quernstone"][2] is True
 
 
 def test_a_mod_that_upstream_lost_is_unknown_and_no_failure(run_job: Job, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,17 +125,17 @@ def test_a_mod_that_upstream_lost_is_unknown_and_no_failure(run_job: Job, standi
 @pytest.mark.parametrize("mode", ["down", "readonly", "html", "truncated"])
 def test_when_nothing_works_the_run_fails_and_everything_stays(run_job: Job, standin: StandIn, mode: str) -> None:
     run_job(REFRESH)
-    before = verdicts(), FeedState.objects.of("mods").cached_at
+    before = assessments(), FeedState.objects.of("mods").cached_at
     standin.switches.apply({"service": "mods", "mode": mode})
-    with pytest.raises(NothingWorked, match="mods: "):
+    with pytest.raises(AllSourcesFailed, match="mods: "):
         run_job(REFRESH)
-    assert (verdicts(), FeedState.objects.of("mods").cached_at) == before
+    assert (assessments(), FeedState.objects.of("mods").cached_at) == before
     assert FeedState.objects.of("mods").error
 
 
 def test_what_is_installed_is_known_even_when_upstream_never_answered(run_job: Job, standin: StandIn) -> None:
     standin.switches.apply({"mode": "down"})
-    with pytest.raises(NothingWorked):
+    with pytest.raises(AllSourcesFailed):
         run_job(REFRESH)
     assert InstalledMod.objects.count() == 12
     assert CatalogMod.objects.count() == 0
@@ -145,12 +145,12 @@ def test_a_hanging_mod_database_costs_a_few_deadlines_and_not_one_for_each_mod(r
     run_job(REFRESH)
     CatalogMod.objects.update(detailed_at=None)
     standin.switches.apply({"service": "mods", "mode": "hang"})
-    standin.switches.asked.clear()
+    standin.switches.requested_paths.clear()
     started = time.monotonic()
-    with pytest.raises(NothingWorked, match="does not answer"):
+    with pytest.raises(AllSourcesFailed, match="does not answer"):
         run_job(REFRESH)
-    assert asked_for_pages(standin) <= 4 * HASTY.attempts
-    assert time.monotonic() - started < 3 * HASTY.deadline
+    assert asked_for_pages(standin) <= 4 * SHORT_BUDGET.attempts
+    assert time.monotonic() - started < 3 * SHORT_BUDGET.deadline
 
 
 def test_bad_items_of_the_list_are_refused_counted_and_logged(run_job: Job, standin: StandIn) -> None:
@@ -191,7 +191,7 @@ def test_a_mod_that_left_the_list_stays_marked_and_may_come_back(run_job: Job, s
 def test_an_empty_list_is_an_error_and_not_the_end_of_all_mods(run_job: Job, standin: StandIn) -> None:
     run_job(REFRESH)
     standin.switches.library.mods = []
-    with pytest.raises(NothingWorked, match="none of its 0 items"):
+    with pytest.raises(AllSourcesFailed, match="none of its 0 items"):
         run_job(REFRESH)
     assert CatalogMod.objects.current().count() == 40
 

@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 
 from tests.game.conftest import Job
-from tests.game.fake_server import forget_install, free_port, pretend
+from tests.game.fake_server import free_port, remove_install, run_fake_server
 from vsadmin.game.disk import server_process
 from vsadmin.game.disk.server_config import read_server_config
 from vsadmin.game.disk.server_install import installed_version
@@ -47,7 +47,7 @@ def age(folder: Path) -> None:
 def test_a_server_is_followed_from_nothing_to_its_end(run_job: Job, folder: Path, port: int) -> None:
     age(folder)
     assert run_job("game_server_watch") == {"state": "stopped", "version": "1.22.6", "pending_restart": False, "changed": True}
-    with pretend(folder, port, folder / "data") as server:
+    with run_fake_server(folder, port, folder / "data") as server:
         assert run_job("game_server_watch")["state"] == "starting"
         server.tell("listen")
         assert run_job("game_server_watch")["state"] == "running"
@@ -58,7 +58,7 @@ def test_a_server_is_followed_from_nothing_to_its_end(run_job: Job, folder: Path
         server.tell("close")
         assert run_job("game_server_watch")["state"] == "stopping"
     assert run_job("game_server_watch")["state"] == "stopped"
-    forget_install(folder)
+    remove_install(folder)
     assert run_job("game_server_watch")["state"] == "not_installed"
     states = list(ServerStatusChange.objects.order_by("pk").values_list("state", flat=True))
     assert states == ["stopped", "starting", "running", "stopping", "stopped", "not_installed"]
@@ -70,19 +70,19 @@ def test_the_history_grows_only_with_a_change(run_job: Job) -> None:
 
 
 def test_the_native_launcher_is_found_too(folder: Path, port: int) -> None:
-    with pretend(folder, port, folder / "data", dotnet=False) as server:
+    with run_fake_server(folder, port, folder / "data", dotnet=False) as server:
         found = find_server(folder / "data", folder / "server")
         assert found is not None
         assert found.pid == server.process.pid
 
 
 def test_the_server_next_door_is_not_ours(folder: Path, port: int, tmp_path: Path) -> None:
-    with pretend(folder, port, tmp_path / "another"):
+    with run_fake_server(folder, port, tmp_path / "another"):
         assert find_server(folder / "data", folder / "server") is None
 
 
 def test_without_a_data_path_the_install_folder_tells_whose_it_is(folder: Path, port: int, tmp_path: Path) -> None:
-    with pretend(folder, port, None):
+    with run_fake_server(folder, port, None):
         assert find_server(folder / "data", folder / "server") is not None
         assert find_server(folder / "data", tmp_path / "elsewhere") is None
 
@@ -124,7 +124,7 @@ def test_another_user_s_hidden_command_line_breaks_nothing(folder: Path, monkeyp
 )
 def test_what_changed_since_the_start_makes_a_restart_pending(run_job: Job, folder: Path, port: int, changed: str, reason: str) -> None:
     age(folder)
-    with pretend(folder, port, folder / "data") as server:
+    with run_fake_server(folder, port, folder / "data") as server:
         server.tell("listen")
         age(folder / "server")  # the pretender's own program was just written
         assert run_job("game_server_watch")["pending_restart"] is False
@@ -135,7 +135,7 @@ def test_what_changed_since_the_start_makes_a_restart_pending(run_job: Job, fold
 
 def test_the_configuration_that_the_server_writes_while_it_starts_is_no_reason(folder: Path, port: int) -> None:
     age(folder)
-    with pretend(folder, port, folder / "data"):
+    with run_fake_server(folder, port, folder / "data"):
         process = find_server(folder / "data", folder / "server")
         assert process is not None
         touch_later(folder / "data" / "serverconfig.json", 20)
@@ -146,7 +146,7 @@ def test_the_configuration_that_the_server_writes_while_it_starts_is_no_reason(f
 
 def test_the_note_that_the_game_drops_into_the_folder_is_no_reason(folder: Path, port: int) -> None:
     age(folder)
-    with pretend(folder, port, folder / "data"):
+    with run_fake_server(folder, port, folder / "data"):
         process = find_server(folder / "data", folder / "server")
         assert process is not None
         touch_later(folder / "data" / "Mods" / "Creating_Mods.txt")
@@ -158,7 +158,7 @@ def test_the_version_comes_from_the_marker_else_from_the_log(folder: Path) -> No
     (folder / "server" / "assets" / "version-1.22.0-rc.10.txt").touch()
     (folder / "server" / "assets" / "version-nonsense.txt").touch()
     assert installed_version(folder / "server", folder / "data") == "1.22.6"
-    forget_install(folder)
+    remove_install(folder)
     assert installed_version(folder / "server", folder / "data") == ""
     (folder / "data" / "Logs").mkdir()
     (folder / "data" / "Logs" / "server-main.log").write_text("27.9.2026 22:00:00 [Notification] Game Version: v1.21.5 (Stable)\n")
@@ -178,7 +178,7 @@ def test_a_new_game_version_is_compared_with_the_mods_at_once(run_job: Job, fold
 @pytest.mark.alone
 def test_a_look_costs_no_more_than_twenty_milliseconds(folder: Path, port: int) -> None:
     status = None
-    with pretend(folder, port, folder / "data"):
+    with run_fake_server(folder, port, folder / "data"):
         times = []
         for _ in range(20):
             started = time.thread_time()
@@ -190,7 +190,7 @@ def test_a_look_costs_no_more_than_twenty_milliseconds(folder: Path, port: int) 
 def test_only_the_last_thousand_changes_are_kept(db: None) -> None:
     moment = datetime.now(UTC)
     ServerStatusChange.objects.bulk_create(ServerStatusChange(state="stopped", port=1, seen_at=moment) for _ in range(1200))
-    ServerStatus.objects.observe(Observation(state=ServerState.RUNNING, version="", port=1), moment)
+    ServerStatus.objects.record(Observation(state=ServerState.RUNNING, version="", port=1), moment)
     assert ServerStatusChange.objects.count() == 1000
 
 
@@ -218,5 +218,5 @@ def test_healthz_shows_the_server(transactional_db: None, run_job: Job, client: 
 
 def test_uptime_does_not_grow_when_nobody_looks(db: None) -> None:
     moment = datetime.now(UTC) - timedelta(hours=5)
-    ServerStatus.objects.observe(Observation(state=ServerState.RUNNING, version="", port=1, started_at=moment - timedelta(seconds=90)), moment)
+    ServerStatus.objects.record(Observation(state=ServerState.RUNNING, version="", port=1, started_at=moment - timedelta(seconds=90)), moment)
     assert health_block()["game_server_uptime"] == 90

@@ -9,12 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.game.conftest import Job
-from vsadmin.game.exceptions import NothingWorked, UpstreamUnexpected, VersionNotFound
+from vsadmin.game.exceptions import AllSourcesFailed, UpstreamUnexpected, VersionNotFound
 from vsadmin.game.jobs import no_versions_known
 from vsadmin.game.models import FeedState, GameVersion, ServerFile, VersionEvent
 from vsadmin.game.standin.server import StandIn
 from vsadmin.game.upstream.feed import parse_feed
-from vsadmin.game.upstream.rejections import Refusals
+from vsadmin.game.upstream.rejections import RejectedItems
 
 CHECK = "server_versions_check"
 
@@ -100,7 +100,7 @@ def test_one_failed_channel_is_a_warning_and_its_data_stays_with_its_age(run_job
 def test_when_both_fail_the_run_fails_and_says_why_and_nothing_is_lost(run_job: Job, standin: StandIn, mode: str) -> None:
     run_job(CHECK)
     standin.switches.apply({"service": "versions", "mode": mode})
-    with pytest.raises(NothingWorked, match=r"stable: .*; unstable: "):
+    with pytest.raises(AllSourcesFailed, match=r"stable: .*; unstable: "):
         run_job(CHECK)
     assert GameVersion.objects.current().count() == 33
 
@@ -142,13 +142,13 @@ def test_a_bad_item_is_refused_counted_and_logged_and_the_rest_stays(run_job: Jo
 @pytest.mark.parametrize("data", [[], "text", 7, {"nonsense": {}, "more": 1}])
 def test_an_answer_of_another_shape_is_refused_as_a_whole(data: Any) -> None:
     with pytest.raises(UpstreamUnexpected):
-        parse_feed("https://example.invalid/stable.json", data, Refusals())
+        parse_feed("https://example.invalid/stable.json", data, RejectedItems())
 
 
 @pytest.mark.parametrize(("latest", "flagged"), [(1, True), (True, True), (0, False), (False, False), (None, False), ("1", True), ({}, False)])
 def test_the_flag_comes_in_many_forms(latest: Any, flagged: bool) -> None:
     data = {"1.22.7": {"linuxserver": {"filename": "x", "latest": latest}}}
-    assert parse_feed("https://example.invalid", data, Refusals())[0].is_flagged is flagged
+    assert parse_feed("https://example.invalid", data, RejectedItems())[0].is_flagged is flagged
 
 
 def test_hostile_texts_are_made_fit_to_be_stored(run_job: Job, standin: StandIn) -> None:

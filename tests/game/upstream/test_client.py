@@ -13,20 +13,20 @@ import pytest
 from django.utils.http import http_date
 
 from tests.game import hostile as servers
-from tests.game.conftest import HASTY
+from tests.game.conftest import SHORT_BUDGET
 from tests.game.hostile import Script, in_turn, says
 from vsadmin import __version__
 from vsadmin.game import exceptions
 from vsadmin.game.standin.server import StandIn
-from vsadmin.game.upstream.client import AT_A_TIME, FEED_BYTES, Answer, Upstream, retry_after_seconds
+from vsadmin.game.upstream.client import FEED_BYTES, MAX_CONCURRENT_REQUESTS, FetchedJson, Upstream, retry_after_seconds
 from vsadmin.game.upstream.conditional import Validators
 
 Start = Callable[[Script], str]
 
 
-def fetch(url: str, path: str = "stable.json", max_bytes: int = FEED_BYTES, known: Validators | None = None) -> Answer:
-    async def go() -> Answer:
-        async with Upstream(url, HASTY) as upstream:
+def fetch(url: str, path: str = "stable.json", max_bytes: int = FEED_BYTES, known: Validators | None = None) -> FetchedJson:
+    async def go() -> FetchedJson:
+        async with Upstream(url, SHORT_BUDGET) as upstream:
             return await upstream.get_json(path, max_bytes, known or Validators())
 
     return asyncio.run(go())
@@ -37,7 +37,7 @@ def fetch(url: str, path: str = "stable.json", max_bytes: int = FEED_BYTES, know
     [
         (servers.bomb, exceptions.UpstreamTooLarge, "more than 2,097,152 bytes"),
         (servers.endless, exceptions.UpstreamTooLarge, "more than 2,097,152 bytes"),
-        (servers.drip, exceptions.UpstreamTimeout, f"no complete answer within {HASTY.deadline:g} s"),
+        (servers.drip, exceptions.UpstreamTimeout, f"no complete answer within {SHORT_BUDGET.deadline:g} s"),
         (servers.hang, exceptions.UpstreamTimeout, "nothing came for too long"),
         (servers.reset, exceptions.UpstreamUnreachable, "broken"),
         (servers.cut_short, exceptions.UpstreamUnreachable, "broken"),
@@ -65,7 +65,7 @@ def test_each_misbehaviour_is_a_clear_error_in_time(hostile: Start, script: Scri
         fetch(url)
     assert type(caught.value) is error
     assert str(caught.value).startswith(url)
-    assert time.monotonic() - started < HASTY.deadline + 5
+    assert time.monotonic() - started < SHORT_BUDGET.deadline + 5
 
 
 def test_nobody_there_is_an_error_too() -> None:
@@ -93,7 +93,7 @@ def test_a_retry_after_beyond_the_deadline_is_not_waited_for(hostile: Start) -> 
     started = time.monotonic()
     with pytest.raises(exceptions.UpstreamReadOnly):
         fetch(hostile(says("HTTP/1.1 503 Service Unavailable\nRetry-After: 3600")))
-    assert time.monotonic() - started < HASTY.deadline
+    assert time.monotonic() - started < SHORT_BUDGET.deadline
 
 
 def test_a_redirect_on_the_same_host_is_followed(hostile: Start) -> None:
@@ -133,11 +133,11 @@ def test_at_most_four_requests_are_out_at_a_time(hostile: Start) -> None:
         says("HTTP/1.1 200 OK", b"{}")(connection, over)
 
     async def go(url: str) -> None:
-        async with Upstream(url, HASTY) as upstream:
+        async with Upstream(url, SHORT_BUDGET) as upstream:
             await asyncio.gather(*(upstream.get_json("x", 10) for _ in range(20)))
 
     asyncio.run(go(hostile(script)))
-    assert max(highest) == AT_A_TIME
+    assert max(highest) == MAX_CONCURRENT_REQUESTS
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("", None), ("soon", None), ("-1", None), ("²", None), ("Mon, 01 Jan 1990 00:00:00 GMT", 0.0)])

@@ -14,7 +14,7 @@ from vsadmin.game.standin.library import Library
 from vsadmin.game.upstream.client import parse_json
 from vsadmin.game.upstream.feed import parse_feed
 from vsadmin.game.upstream.moddb import parse_mod, parse_mod_list
-from vsadmin.game.upstream.rejections import Refusals
+from vsadmin.game.upstream.rejections import RejectedItems
 
 URL = "https://example.invalid/x"
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("2026-11-20 22:14:03") | st.just("0001-01-01T00:00:00+23:59")
@@ -62,21 +62,21 @@ def deep() -> Any:
 @given(JSON)
 def test_any_json_in_place_of_a_feed(data: Any) -> None:
     with contextlib.suppress(UpstreamError):
-        parse_feed(URL, data, Refusals())
+        parse_feed(URL, data, RejectedItems())
 
 
 @given(JSON, st.lists(JSON, max_size=4))
 def test_any_json_in_place_of_the_mod_list(data: Any, mods: list[Any]) -> None:
     for answer in (data, {"statuscode": "200", "mods": mods}):
         with contextlib.suppress(UpstreamError):
-            assert parse_mod_list(URL, answer, Refusals())
+            assert parse_mod_list(URL, answer, RejectedItems())
 
 
 @given(JSON, st.dictionaries(st.sampled_from(WORDS), JSON))
 def test_any_json_in_place_of_a_mod(data: Any, mod: dict[str, Any]) -> None:
     for answer in (data, {"statuscode": "200", "mod": {"modid": 1} | mod}):
         with contextlib.suppress(UpstreamError):
-            parse_mod(URL, answer, Refusals())
+            parse_mod(URL, answer, RejectedItems())
 
 
 @given(st.binary() | st.text().map(str.encode))
@@ -87,11 +87,11 @@ def test_any_bytes_in_place_of_json(body: bytes) -> None:
 
 @pytest.mark.parametrize("field", ["text", "homepageurl", "author", "tags", "lastreleased", "side", "downloads"])
 def test_nesting_that_json_survives_breaks_no_field(field: str) -> None:
-    refusals = Refusals()
+    rejected = RejectedItems()
     with contextlib.suppress(UpstreamUnexpected):
-        parse_mod(URL, {"mod": {"modid": 1, "releases": [], field: deep()}, "statuscode": "200"}, refusals)
+        parse_mod(URL, {"mod": {"modid": 1, "releases": [], field: deep()}, "statuscode": "200"}, rejected)
     with contextlib.suppress(UpstreamUnexpected):
-        parse_mod_list(URL, {"mods": [{"modid": 1, "name": "One", field: deep()}], "statuscode": "200"}, refusals)
+        parse_mod_list(URL, {"mods": [{"modid": 1, "name": "One", field: deep()}], "statuscode": "200"}, rejected)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def test_nesting_that_json_survives_breaks_no_field(field: str) -> None:
 )
 def test_a_refusal_inside_a_success_is_an_error(code: object, error: type[UpstreamError]) -> None:
     with pytest.raises(error):
-        parse_mod(URL, {"statuscode": code}, Refusals())
+        parse_mod(URL, {"statuscode": code}, RejectedItems())
 
 
 def test_the_samples_lose_nothing() -> None:
-    library, refusals = Library(), Refusals()
-    assert len(parse_mod_list(URL, {"statuscode": "200", "mods": library.mods}, refusals)) == 40
-    assert len(parse_feed(URL, library.stable, refusals)) == 17
+    library, rejected = Library(), RejectedItems()
+    assert len(parse_mod_list(URL, {"statuscode": "200", "mods": library.mods}, rejected)) == 40
+    assert len(parse_feed(URL, library.stable, rejected)) == 17
     for page in library.pages.values():
-        _, releases = parse_mod(URL, {"statuscode": "200", "mod": page}, refusals)
+        _, releases = parse_mod(URL, {"statuscode": "200", "mod": page}, rejected)
         assert len(releases) == len(page["releases"])
-    assert refusals.count == 0
+    assert rejected.count == 0

@@ -9,12 +9,12 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, moment_column, outside_link
+from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, outside_link, time_column
 from vsadmin.game.models import CatalogMod, InstalledMod
 
 
 class CatalogModAdmin(ReadOnlyAdmin):
-    last_release = moment_column("released_at", _("last release"))
+    last_release = time_column("released_at", _("last release"))
     list_display = ("name", "installed_here", "author", "summary", "type", "side", "downloads", "last_release", "page")
     list_filter = ("type", "side", ("withdrawn_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "author", "summary", "identifiers")

@@ -6,13 +6,13 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, moment_column
+from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, time_column
 from vsadmin.game.models import FeedState
 
 
 class FeedStateAdmin(ReadOnlyAdmin):
-    data_from = moment_column("cached_at", _("data from"))
-    last_asked = moment_column("checked_at", _("last asked"))
+    data_from = time_column("cached_at", _("data from"))
+    last_asked = time_column("checked_at", _("last asked"))
     list_display = ("feed", "status", "data_from", "last_asked", "refused", "error")
     fields = ("feed", "status", "url", "data_from", "last_asked", "refused", "error")
 

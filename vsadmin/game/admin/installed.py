@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, moment_column, outside_link
+from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, outside_link, time_column
 from vsadmin.game.models import Compatibility, InstalledMod
 
 COMPATIBILITY_BADGES = {
@@ -34,8 +34,8 @@ class ProblemFilter(admin.SimpleListFilter):
 
 
 class InstalledModAdmin(ReadOnlyAdmin):
-    checked = moment_column("checked_at", _("checked"))
-    first_seen = moment_column("first_seen_at", _("first seen"))
+    checked = time_column("checked_at", _("checked"))
+    first_seen = time_column("first_seen_at", _("first seen"))
     list_display = ("name", "version", "update", "fit", "package", "switched", "file", "page", "checked")
     list_filter = ("update_available", "compatibility", ProblemFilter, "enabled", "side")
     search_fields = ("modid", "name", "file")

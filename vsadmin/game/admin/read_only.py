@@ -32,7 +32,7 @@ class ReadOnlyAdmin(Base):
         return False
 
 
-def moment_column(field: str, title: Any) -> Callable[[Any, Any], str | None]:
+def time_column(field: str, title: Any) -> Callable[[Any, Any], str | None]:
     """For a class of pages: a column that shows the moment in `field`, with its time zone and how long ago it was."""
 
     def show(page: Any, row: Any) -> str | None:

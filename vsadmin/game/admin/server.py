@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, moment_column
+from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, time_column
 from vsadmin.game.models import GameVersion, ServerStatus, ServerStatusChange
 from vsadmin.game.observation import ServerState
 
@@ -21,7 +21,7 @@ STATE_BADGES = {
 }
 
 
-class LooksAdmin(ReadOnlyAdmin):
+class ServerFactsAdmin(ReadOnlyAdmin):
     """What the present status and its history show alike."""
 
     @admin.display(description=_("state"), ordering="state")
@@ -33,9 +33,9 @@ class LooksAdmin(ReadOnlyAdmin):
         return badge(_("restart pending"), "warn") if look.pending_restart else badge(_("not needed"), "ok")
 
 
-class ServerStatusAdmin(LooksAdmin):
-    last_seen = moment_column("observed_at", _("seen"))
-    start = moment_column("started_at", _("started"))
+class ServerStatusAdmin(ServerFactsAdmin):
+    last_seen = time_column("observed_at", _("seen"))
+    start = time_column("started_at", _("started"))
     list_display = ("state_badge", "version", "behind", "uptime", "port", "restart", "disk", "last_seen")
     fields = ("state_badge", "version", "behind", "uptime", "start", "pid", "port", "restart", "changed_since", "disk", "last_seen")
 
@@ -63,8 +63,8 @@ class ServerStatusAdmin(LooksAdmin):
         return badge(text, "bad" if space["low"] else "ok")
 
 
-class ServerStatusChangeAdmin(LooksAdmin):
-    seen = moment_column("seen_at", _("seen"))
+class ServerStatusChangeAdmin(ServerFactsAdmin):
+    seen = time_column("seen_at", _("seen"))
     list_display = ("seen", "state_badge", "version", "port", "restart")
     list_filter = ("state",)
     date_hierarchy = "seen_at"

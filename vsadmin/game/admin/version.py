@@ -11,13 +11,13 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, moment_column, outside_link
+from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, outside_link, time_column
 from vsadmin.game.models import Channel, FeedState, GameVersion, ServerStatus
 
 
 class GameVersionAdmin(ReadOnlyAdmin):
-    first_seen = moment_column("first_seen_at", _("first seen"))
-    withdrawn = moment_column("withdrawn_at", _("withdrawn"))
+    first_seen = time_column("first_seen_at", _("first seen"))
+    withdrawn = time_column("withdrawn_at", _("withdrawn"))
     change_list_template = "admin/game/versions.html"
     list_display = ("version", "channel", "mark", "filename", "filesize", "download", "first_seen")
     list_filter = ("channel", "is_latest", ("withdrawn_at", admin.EmptyFieldListFilter))
@@ -36,7 +36,7 @@ class GameVersionAdmin(ReadOnlyAdmin):
         return answer
 
     def _overview(self) -> dict[str, Any]:
-        status = ServerStatus.objects.last_seen()
+        status = ServerStatus.objects.last_observed()
         running = status.version if status else ""
         channels = [(channel, GameVersion.objects.latest_in(channel), FeedState.objects.of(channel)) for channel in Channel]
         return {"channels": channels, "running": running, "behind": GameVersion.objects.above(running).count()}
@@ -68,7 +68,7 @@ class GameVersionAdmin(ReadOnlyAdmin):
 
 
 class VersionEventAdmin(ReadOnlyAdmin):
-    appeared = moment_column("seen_at", _("appeared"))
+    appeared = time_column("seen_at", _("appeared"))
     list_display = ("version", "channel", "appeared")
     list_filter = ("channel",)
     date_hierarchy = "seen_at"

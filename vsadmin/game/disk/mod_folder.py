@@ -15,11 +15,11 @@ from vsadmin.game.disk.server_config import ServerConfig, read_server_config
 from vsadmin.game.sanitize import clean_text
 
 MAX_ENTRIES = 5000
-OFF = ".disabled"
+DISABLED_SUFFIX = ".disabled"
 """A suffix that tools put behind a mod's file name to switch it off; the game then ignores the file."""
 
 # They come with the game, and the game's own version is theirs.
-OWN_MODS = {"vssurvivalmod.dll", "vscreativemod.dll", "vsessentials.dll"}
+BUNDLED_MODS = {"vssurvivalmod.dll", "vscreativemod.dll", "vsessentials.dll"}
 
 READERS: dict[str, Callable[[Path], Modinfo]] = {"zip": read_zip, "folder": read_folder, "cs": read_source, "dll": read_library}
 
@@ -85,7 +85,7 @@ def _mods_in(folder: Path, prefix: str, config: ServerConfig) -> Iterator[FoundM
 def kind_of(path: Path) -> str | None:
     """`zip`, `folder`, `cs` or `dll`; None for what is no mod: the game's own, hidden files, pipes, notes."""
     name = path.name.lower()
-    if name.startswith(".") or name in OWN_MODS:
+    if name.startswith(".") or name in BUNDLED_MODS:
         return None
     try:
         mode = path.stat().st_mode
@@ -93,7 +93,7 @@ def kind_of(path: Path) -> str | None:
         return None
     if stat.S_ISDIR(mode):
         return "folder"
-    suffix = Path(name.removesuffix(OFF)).suffix.removeprefix(".")
+    suffix = Path(name.removesuffix(DISABLED_SUFFIX)).suffix.removeprefix(".")
     return suffix if stat.S_ISREG(mode) and suffix in {"zip", "cs", "dll"} else None
 
 
@@ -103,7 +103,7 @@ def _found(path: Path, prefix: str, kind: str, config: ServerConfig) -> FoundMod
         modinfo = READERS[kind](path)
     except PackageProblem as error:
         problem, modinfo = clean_text(str(error), 500), _guess(path)
-    enabled = not path.name.lower().endswith(OFF) and not config.disables(modinfo.modid, modinfo.version)
+    enabled = not path.name.lower().endswith(DISABLED_SUFFIX) and not config.disables(modinfo.modid, modinfo.version)
     return FoundMod(prefix + clean_text(path.name, 255), kind, modinfo, enabled, problem)
 
 

@@ -13,7 +13,7 @@ import psutil
 PROGRAM = "VintagestoryServer"
 PROGRAMS = {PROGRAM, f"{PROGRAM}.exe", f"{PROGRAM}.dll"}
 RUNTIMES = {"dotnet", "dotnet.exe", "mono"}
-GONE = (psutil.NoSuchProcess, psutil.AccessDenied, OSError)
+PROCESS_ERRORS = (psutil.NoSuchProcess, psutil.AccessDenied, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def _at(pid: int, data_dir: Path, server_dir: Path) -> ServerProcess | None:
         with process.oneshot():
             if _is_server(process, data_dir, server_dir) and process.status() != psutil.STATUS_ZOMBIE:
                 return ServerProcess(pid, datetime.fromtimestamp(process.create_time(), UTC))
-    except GONE:
+    except PROCESS_ERRORS:
         return None
     return None
 
@@ -92,7 +92,7 @@ def _is_ours(process: psutil.Process, arguments: Sequence[str], program: PurePat
     if not Path(folder).is_absolute():
         try:
             folder = str(Path(process.cwd()) / folder)
-        except GONE:
+        except PROCESS_ERRORS:
             return True  # its working folder is private, and nothing speaks against it
     return os.path.realpath(folder) == os.path.realpath(wanted)
 

@@ -126,7 +126,7 @@ class CatalogMod(models.Model):
     def has_fresh_details(self, moment: datetime) -> bool:
         return self.detailed_at is not None and self.detailed_release_at == self.released_at and moment - self.detailed_at < DETAILS_STAY_FRESH
 
-    def detail(self, details: ModDetails, releases: Sequence[Release], moment: datetime) -> None:
+    def store_details(self, details: ModDetails, releases: Sequence[Release], moment: datetime) -> None:
         """Keep the mod's page and its releases; retracted ones are gone upstream and go here."""
         self.description, self.homepage_url = details.text, details.homepageurl
         self.source_url, self.issues_url = details.sourcecodeurl, details.issuetrackerurl

@@ -13,7 +13,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from vsadmin.game.models.catalog import CatalogMod, ModRelease
-from vsadmin.game.rules.compatibility import judge
+from vsadmin.game.rules.compatibility import assess
 from vsadmin.game.rules.versions import OLDEST, parse_mod_version
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class InstalledModQuerySet(models.QuerySet["InstalledMod"]):
             self.bulk_create(changed, update_conflicts=True, unique_fields=["file"], update_fields=InstalledMod.PACKAGE)
         return {"installed": len(rows), "changed": len(changed), "removed": len(gone)}
 
-    def find_in_catalog(self) -> None:
+    def link_to_catalog(self) -> None:
         """Connect each mod with its page in the catalogue, by identifier and whatever its case."""
         pages = CatalogMod.objects.by_identifier()
         changed = []
@@ -66,24 +66,24 @@ class InstalledModQuerySet(models.QuerySet["InstalledMod"]):
                 changed.append(mod)
         self.bulk_update(changed, ["catalog"])
 
-    def judge(self, game_version: str) -> None:
+    def assess(self, game_version: str) -> None:
         """Compare every mod with the releases that are known and with the game that is installed; write what changed."""
         mods = list(self.select_related("catalog"))
         facts = ModRelease.objects.facts_by_identifier({mod.catalog_id for mod in mods if mod.catalog_id})
         changed = []
         for mod in mods:
-            before = mod.verdict
+            before = mod.assessment
             releases = facts.get((mod.catalog_id or 0, mod.modid.lower()), [])
-            found = judge(releases, mod.version, game_version, mod.game_minimum)
+            found = assess(releases, mod.version, game_version, mod.game_minimum)
             mod.latest_version, mod.latest_compatible_version = found.latest, found.latest_compatible
             mod.update_available, mod.compatibility = found.update_available, found.compatibility
             mod.url = mod.catalog.url if mod.catalog else ""
             mod.checked_at = mod.catalog.detailed_at if mod.catalog else mod.checked_at
-            if mod.verdict != before:
+            if mod.assessment != before:
                 changed.append(mod)
-        self.bulk_update(changed, InstalledMod.VERDICT)
+        self.bulk_update(changed, InstalledMod.ASSESSMENT)
 
-    def check_unlisted(self, moment: datetime) -> None:
+    def mark_unlisted_as_checked(self, moment: datetime) -> None:
         """Note that the whole list was read and knows no page for these mods."""
         self.filter(catalog__isnull=True).update(checked_at=moment)
 
@@ -92,7 +92,7 @@ class InstalledMod(models.Model):
     """One mod in one of the server's mod folders."""
 
     PACKAGE = ("modid", "name", "version", "description", "authors", "side", "kind", "enabled", "problem", "game_minimum")
-    VERDICT = ("latest_version", "latest_compatible_version", "update_available", "compatibility", "url", "checked_at")
+    ASSESSMENT = ("latest_version", "latest_compatible_version", "update_available", "compatibility", "url", "checked_at")
 
     file = models.CharField(_("file"), max_length=700, unique=True)
     kind = models.CharField(_("package"), max_length=10)
@@ -149,8 +149,8 @@ class InstalledMod(models.Model):
         return tuple(getattr(self, name) for name in self.PACKAGE)
 
     @property
-    def verdict(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self.VERDICT)
+    def assessment(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.ASSESSMENT)
 
 
 def _explain_duplicates(rows: Iterable[InstalledMod]) -> None:

@@ -17,14 +17,14 @@ KEEP_CHANGES = 1000
 
 
 class ServerStatusQuerySet(models.QuerySet["ServerStatus"]):
-    def last_seen(self) -> ServerStatus | None:
+    def last_observed(self) -> ServerStatus | None:
         """What was seen last, in one query; None before the first look."""
         return self.filter(pk=ServerStatus.ONLY).first()
 
     def summary(self) -> dict[str, Any]:
         """What was seen last, and what upstream offers; before the first look the server counts as not installed."""
-        status = self.last_seen()
-        seen = status.seen if status else NOTHING_SEEN
+        status = self.last_observed()
+        seen = status.as_dict if status else NOT_OBSERVED
         latest = dict(GameVersion.objects.filter(is_latest=True).values_list("channel", "version"))
         checks = FeedState.objects.filter(pk__in=Channel.values).aggregate(at=models.Max("checked_at"))
         return seen | {
@@ -33,7 +33,7 @@ class ServerStatusQuerySet(models.QuerySet["ServerStatus"]):
             "version_last_checked": checks["at"],
         }
 
-    def observe(self, seen: Observation, moment: datetime) -> ServerStatusChange | None:
+    def record(self, seen: Observation, moment: datetime) -> ServerStatusChange | None:
         """Keep what was seen; returns the new row of history, or None when nothing changed."""
         with transaction.atomic():
             before = self.select_for_update().filter(pk=ServerStatus.ONLY).first()
@@ -41,10 +41,10 @@ class ServerStatusQuerySet(models.QuerySet["ServerStatus"]):
             status.save(force_insert=before is None, force_update=before is not None)
             if before is not None and before.facts == status.facts:
                 return None
-            return ServerStatusChange.objects.note(status, moment)
+            return ServerStatusChange.objects.record(status, moment)
 
 
-NOTHING_SEEN: dict[str, Any] = {
+NOT_OBSERVED: dict[str, Any] = {
     "state": ServerState.NOT_INSTALLED.value,
     "version": None,
     "uptime_seconds": None,
@@ -56,7 +56,7 @@ NOTHING_SEEN: dict[str, Any] = {
 }
 
 
-class Looks(models.Model):
+class ServerFacts(models.Model):
     """What a look at the server tells, and what a change of it is remembered by."""
 
     FACTS = ("state", "version", "port", "pending_restart")
@@ -74,7 +74,7 @@ class Looks(models.Model):
         return {name: getattr(self, name) for name in self.FACTS}
 
 
-class ServerStatus(Looks):
+class ServerStatus(ServerFacts):
     """The game server as it was last seen; there is one row."""
 
     ONLY = 1
@@ -120,7 +120,7 @@ class ServerStatus(Looks):
         )
 
     @property
-    def seen(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Everything that was seen, in words that leave this app."""
         return {
             "state": self.state,
@@ -153,7 +153,7 @@ class ServerStatus(Looks):
 
 
 class ServerStatusChangeQuerySet(models.QuerySet["ServerStatusChange"]):
-    def note(self, status: ServerStatus, moment: datetime) -> ServerStatusChange:
+    def record(self, status: ServerStatus, moment: datetime) -> ServerStatusChange:
         """Add a change, and forget those beyond the last thousand."""
         change = self.create(seen_at=moment, **status.facts)
         if oldest := self.order_by("-pk").values_list("pk", flat=True)[KEEP_CHANGES : KEEP_CHANGES + 1].first():
@@ -161,7 +161,7 @@ class ServerStatusChangeQuerySet(models.QuerySet["ServerStatusChange"]):
         return change
 
 
-class ServerStatusChange(Looks):
+class ServerStatusChange(ServerFacts):
     """What the game server changed to, and when that was seen."""
 
     seen_at = models.DateTimeField(_("seen"))

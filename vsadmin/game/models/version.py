@@ -58,7 +58,7 @@ class GameVersionQuerySet(models.QuerySet["GameVersion"]):
             raise VersionNotFound(version)
         return found
 
-    def learn(self, channel: str, offered: Sequence[FeedVersion], moment: datetime) -> list[VersionEvent]:
+    def apply_feed(self, channel: str, offered: Sequence[FeedVersion], moment: datetime) -> list[VersionEvent]:
         """Make the rows say what the channel offers now, and return an event for each version higher than any seen before.
 
         Versions that the feed dropped are marked withdrawn and stay.  The first answer ever makes no events.

@@ -25,7 +25,7 @@ class ReleaseFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Assessment:
     """What is known of an installed mod, given its releases and the game it runs in."""
 
     latest: str = ""
@@ -57,8 +57,8 @@ def _too_old(game: Version, minimum: str) -> bool:
     return needed is not None and game < needed
 
 
-def judge(releases: Sequence[ReleaseFacts], installed: str, game_version: str, game_minimum: str = "") -> Verdict:
-    """The verdict on the installed version of a mod; `game_version` "" means that the game's version is not known."""
+def assess(releases: Sequence[ReleaseFacts], installed: str, game_version: str, game_minimum: str = "") -> Assessment:
+    """The assessment on the installed version of a mod; `game_version` "" means that the game's version is not known."""
     game = read_game_version(game_version)
     mine = parse_mod_version(installed)
     prereleases = mine is not None and mine.is_prerelease
@@ -66,7 +66,7 @@ def judge(releases: Sequence[ReleaseFacts], installed: str, game_version: str, g
     fitting = _latest_fitting(releases, game, prereleases=prereleases) if game else None
     target = fitting if game else latest
     offered = parse_mod_version(target.version) if target else None
-    return Verdict(
+    return Assessment(
         latest=latest.version if latest else "",
         latest_compatible=fitting.version if fitting else "",
         update_available=bool(mine and offered and offered > mine),

@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/switch":
             self._send(200, _json(self.server.switches.show()))
             return
-        self.server.switches.asked.append(self.path)
+        self.server.switches.requested_paths.append(self.path)
         self.server.switches.agents.append(self.headers.get("User-Agent", ""))
         service = "mods" if path.startswith("/api/") else "versions"
         getattr(self, f"_{self.server.switches.modes[service]}")()

@@ -22,7 +22,7 @@ class Switches:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.modes = dict.fromkeys(SERVICES, "ok")
-        self.asked: list[str] = []
+        self.requested_paths: list[str] = []
         self.agents: list[str] = []
         self.changed = threading.Event()
 
@@ -50,4 +50,4 @@ class Switches:
             raise BadSwitch("no such mod; expected an identifier with a release, such as lanternoil")
 
     def show(self) -> dict[str, Any]:
-        return {"modes": self.modes, "latest": next(iter(self.library.stable)), "asked": len(self.asked)}
+        return {"modes": self.modes, "latest": next(iter(self.library.stable)), "asked": len(self.requested_paths)}

@@ -6,7 +6,7 @@ from jobs.exceptions import NoCurrentRun
 from jobs.registry import current_run
 
 
-def report(done: int, total: int, text: str) -> None:
+def report_progress(done: int, total: int, text: str) -> None:
     """Show that `done` of `total` steps are finished; outside a run nobody watches."""
     try:
         current_run().progress(done, total, text)

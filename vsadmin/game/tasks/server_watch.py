@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsadmin.game.disk.mod_folder import OWN_MODS, mod_folders
+from vsadmin.game.disk.mod_folder import BUNDLED_MODS, mod_folders
 from vsadmin.game.disk.server_config import FILE, ServerConfig, read_server_config
 from vsadmin.game.disk.server_install import installed_version, is_installed, main_log, read_log_head
 from vsadmin.game.disk.server_process import ServerProcess, find_server, is_listening
@@ -90,7 +90,7 @@ def _changed_mods(folder: Path, since: datetime) -> list[str]:
                 at = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
                 if entry.name == NOTE:
                     note_at = at
-                elif at > since and entry.name.lower() not in OWN_MODS and seen <= MAX_MODS:
+                elif at > since and entry.name.lower() not in BUNDLED_MODS and seen <= MAX_MODS:
                     changed.append(f"{folder.name}/{entry.name}"[:200])
     except OSError:
         return sorted(changed)

@@ -8,22 +8,22 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.utils.timezone import now
 
-from vsadmin.game.exceptions import NothingWorked, UpstreamError, UpstreamUnexpected
+from vsadmin.game.exceptions import AllSourcesFailed, UpstreamError, UpstreamUnexpected
 from vsadmin.game.models import Channel, FeedState, GameVersion, VersionEvent
-from vsadmin.game.tasks.progress import report
-from vsadmin.game.upstream.client import FEED_BYTES, Answer, Upstream
+from vsadmin.game.tasks.progress import report_progress
+from vsadmin.game.upstream.client import FEED_BYTES, FetchedJson, Upstream
 from vsadmin.game.upstream.feed import FeedVersion, parse_feed
-from vsadmin.game.upstream.rejections import Refusals
+from vsadmin.game.upstream.rejections import RejectedItems
 
 log = structlog.get_logger()
 
 
 async def check_versions(upstream: Upstream) -> dict[str, Any]:
-    """Refresh the tables of both channels; raises NothingWorked when neither answered."""
+    """Refresh the tables of both channels; raises AllSourcesFailed when neither answered."""
     results: dict[str, Any] = {}
     failures: dict[str, str] = {}
     for done, channel in enumerate(Channel.values):
-        report(done, len(Channel.values), channel)
+        report_progress(done, len(Channel.values), channel)
         try:
             results[channel] = await _check_channel(upstream, channel)
         except UpstreamError as error:
@@ -31,7 +31,7 @@ async def check_versions(upstream: Upstream) -> dict[str, Any]:
             log.warning("versions_channel_failed", channel=channel, error=str(error))
             await sync_to_async(_fail)(channel, error)
     if not results:
-        raise NothingWorked(failures)
+        raise AllSourcesFailed(failures)
     return results | {"warnings": [f"{channel}: {why}; its last good data stays" for channel, why in failures.items()]}
 
 
@@ -42,23 +42,23 @@ async def _check_channel(upstream: Upstream, channel: str) -> dict[str, Any]:
     if answer.is_unchanged:
         await sync_to_async(state.confirm)(now())
         return await sync_to_async(_summary)(channel, [], state.refused)
-    refusals = Refusals()
-    versions = parse_feed(answer.url, answer.data, refusals)
-    refusals.report(channel)
-    return await sync_to_async(_keep)(channel, upstream.url(path), answer, versions, refusals)
+    rejected = RejectedItems()
+    versions = parse_feed(answer.url, answer.data, rejected)
+    rejected.log_summary(channel)
+    return await sync_to_async(_keep)(channel, upstream.url(path), answer, versions, rejected)
 
 
-def _keep(channel: str, url: str, answer: Answer, versions: list[FeedVersion], refusals: Refusals) -> dict[str, Any]:
+def _keep(channel: str, url: str, answer: FetchedJson, versions: list[FeedVersion], rejected: RejectedItems) -> dict[str, Any]:
     if not versions and channel == Channel.STABLE:
         raise UpstreamUnexpected(url, "offers no version at all; a stable channel is never empty")
     moment = now()
-    events = GameVersion.objects.learn(channel, versions, moment)
-    FeedState.objects.of(channel).succeed(moment, url, answer.validators, refusals.count)
+    events = GameVersion.objects.apply_feed(channel, versions, moment)
+    FeedState.objects.of(channel).succeed(moment, url, answer.validators, rejected.count)
     for event in events:
         log.info("game_version_appeared", version=event.version, channel=channel)
     if versions and any(version.is_flagged for version in versions) and not versions[0].is_flagged:
         log.info("latest_flag_lags", channel=channel, highest=versions[0].text)
-    return _summary(channel, events, refusals.count)
+    return _summary(channel, events, rejected.count)
 
 
 def _summary(channel: str, events: list[VersionEvent], refused: int) -> dict[str, Any]:

@@ -29,21 +29,21 @@ from vsadmin.game.exceptions import (
     UpstreamTooLarge,
     UpstreamUnreachable,
 )
-from vsadmin.game.upstream.conditional import NOTHING_KNOWN, Validators
+from vsadmin.game.upstream.conditional import NO_VALIDATORS, Validators
 
 MEGABYTE = 1_048_576
 FEED_BYTES = 2 * MEGABYTE
 MOD_LIST_BYTES = 32 * MEGABYTE
 MOD_BYTES = 4 * MEGABYTE
 
-AT_A_TIME = 4
+MAX_CONCURRENT_REQUESTS = 4
 MAX_REDIRECTS = 3
 USER_AGENT = f"vsadmin/{__version__} (Vintage Story server administration; contact: the operator of the server at this address)"
 HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryBudget:
     """How long to wait for what, in seconds."""
 
     deadline: float = 45.0
@@ -55,7 +55,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FetchedJson:
     """JSON from upstream, or `data` None when nothing has changed since the validators that were sent."""
 
     url: str
@@ -72,16 +72,16 @@ class Upstream:
     """One upstream service; use it as an async context manager, for one job run."""
 
     base_url: str
-    patience: Patience = field(default_factory=Patience)
+    budget: RetryBudget = field(default_factory=RetryBudget)
     _client: httpx2.AsyncClient = field(init=False)
-    _turns: asyncio.Semaphore = field(init=False)
+    _semaphore: asyncio.Semaphore = field(init=False)
 
     async def __aenter__(self) -> Self:
-        timeout = httpx2.Timeout(self.patience.read, connect=self.patience.connect, pool=self.patience.deadline)
-        limits = httpx2.Limits(max_connections=AT_A_TIME, max_keepalive_connections=AT_A_TIME)
+        timeout = httpx2.Timeout(self.budget.read, connect=self.budget.connect, pool=self.budget.deadline)
+        limits = httpx2.Limits(max_connections=MAX_CONCURRENT_REQUESTS, max_keepalive_connections=MAX_CONCURRENT_REQUESTS)
         # trust_env=False: no proxy and no .netrc of the environment may redirect what we ask or add credentials.
         self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, headers=HEADERS, trust_env=False, follow_redirects=False)
-        self._turns = asyncio.Semaphore(AT_A_TIME)
+        self._semaphore = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -90,52 +90,52 @@ class Upstream:
     def url(self, path: str) -> str:
         return f"{self.base_url.rstrip('/')}/{path}"
 
-    async def get_json(self, path: str, max_bytes: int, known: Validators = NOTHING_KNOWN) -> Answer:
+    async def get_json(self, path: str, max_bytes: int, known: Validators = NO_VALIDATORS) -> FetchedJson:
         """The JSON at `path`; raises an UpstreamError."""
         url = self.url(path)
-        async with self._turns:
+        async with self._semaphore:
             return await self._with_retries(url, lambda: self._get(url, max_bytes, known))
 
-    async def _with_retries(self, url: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _with_retries(self, url: str, attempt: Callable[[], Awaitable[FetchedJson]]) -> FetchedJson:
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self.patience.deadline
+        ends_at = loop.time() + self.budget.deadline
 
         def backoff(error: Exception) -> bool | float:
-            if not isinstance(error, UpstreamError) or not error.may_pass:
+            if not isinstance(error, UpstreamError) or not error.is_transient:
                 return False
             wait = error.retry_after_seconds
             # A wait beyond the deadline would end in the deadline: say now what is wrong instead.
             return wait if wait is not None and wait < ends_at - loop.time() else wait is None
 
         caller = stamina.AsyncRetryingCaller(
-            attempts=self.patience.attempts,
-            timeout=self.patience.deadline,
-            wait_initial=self.patience.first_wait,
-            wait_max=self.patience.longest_wait,
-            wait_jitter=self.patience.first_wait,
+            attempts=self.budget.attempts,
+            timeout=self.budget.deadline,
+            wait_initial=self.budget.first_wait,
+            wait_max=self.budget.longest_wait,
+            wait_jitter=self.budget.first_wait,
         )
         try:
             async with asyncio.timeout_at(ends_at):
                 return await caller(backoff, attempt)
         except TimeoutError:
-            raise UpstreamTimeout(url, f"gave no complete answer within {self.patience.deadline:g} s") from None
+            raise UpstreamTimeout(url, f"gave no complete answer within {self.budget.deadline:g} s") from None
 
-    async def _get(self, url: str, max_bytes: int, known: Validators) -> Answer:
+    async def _get(self, url: str, max_bytes: int, known: Validators) -> FetchedJson:
         for _ in range(MAX_REDIRECTS + 1):
             target = await self._get_once(url, max_bytes, known)
-            if isinstance(target, Answer):
+            if isinstance(target, FetchedJson):
                 return target
             url = target
         raise UpstreamRedirected(url, f"more than {MAX_REDIRECTS} redirects")
 
-    async def _get_once(self, url: str, max_bytes: int, known: Validators) -> Answer | str:
+    async def _get_once(self, url: str, max_bytes: int, known: Validators) -> FetchedJson | str:
         """The answer, or the address that it redirects to."""
         try:
             async with self._client.stream("GET", url, headers=known.request_headers) as response:
                 if response.has_redirect_location:
                     return self._redirect(response)
                 if response.status_code == httpx2.codes.NOT_MODIFIED and known.request_headers:
-                    return Answer(url, None, known)
+                    return FetchedJson(url, None, known)
                 if response.status_code != httpx2.codes.OK:
                     raise _bad_status(url, response)
                 body = await _read(url, response, max_bytes)
@@ -145,7 +145,7 @@ class Upstream:
         except (httpx2.RequestError, httpx2.InvalidURL) as error:
             raise UpstreamUnreachable(url, f"no connection, or a broken one ({type(error).__name__}: {error})") from error
         # Parsing 32 MB takes a while, and other jobs share this loop.
-        return Answer(url, await asyncio.to_thread(parse_json, url, body), validators)
+        return FetchedJson(url, await asyncio.to_thread(parse_json, url, body), validators)
 
     def _redirect(self, response: httpx2.Response) -> str:
         try:

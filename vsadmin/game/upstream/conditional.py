@@ -27,4 +27,4 @@ class Validators:
         return {name: value for name, value in headers.items() if value and value.isascii()}
 
 
-NOTHING_KNOWN = Validators()
+NO_VALIDATORS = Validators()

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from vsadmin.game.exceptions import UpstreamUnexpected
 from vsadmin.game.rules.versions import MAX_LENGTH, BadVersion, Version, parse_game_version
 from vsadmin.game.sanitize import Url, capped
-from vsadmin.game.upstream.rejections import Refusals, read_item
+from vsadmin.game.upstream.rejections import RejectedItems, read_item
 
 MAX_VERSIONS = 5000
 
@@ -59,31 +59,31 @@ class FeedVersion(BaseModel):
     is_flagged: bool
 
 
-def parse_feed(url: str, data: object, refusals: Refusals) -> list[FeedVersion]:
+def parse_feed(url: str, data: object, rejected: RejectedItems) -> list[FeedVersion]:
     """The versions in a feed, highest first.
 
-    A version or file that makes no sense goes to `refusals` and takes nothing else with it.
+    A version or file that makes no sense goes to `rejected` and takes nothing else with it.
     Raises UpstreamUnexpected when there is no object, or nothing usable in it; `{}` is an empty channel.
     """
     if not isinstance(data, dict):
         raise UpstreamUnexpected(url, f"expected an object of versions, got a {type(data).__name__}")
-    versions = [version for text, platforms in list(data.items())[:MAX_VERSIONS] if (version := _version(text, platforms, refusals))]
+    versions = [version for text, platforms in list(data.items())[:MAX_VERSIONS] if (version := _version(text, platforms, rejected))]
     if data and not versions:
-        raise UpstreamUnexpected(url, f"none of its {len(data)} items is a version; the first problem: {refusals.first}")
+        raise UpstreamUnexpected(url, f"none of its {len(data)} items is a version; the first problem: {rejected.first}")
     return sorted(versions, key=lambda version: version.parsed, reverse=True)
 
 
-def _version(text: str, platforms: Any, refusals: Refusals) -> FeedVersion | None:
+def _version(text: str, platforms: Any, rejected: RejectedItems) -> FeedVersion | None:
     try:
         parsed = parse_game_version(text)
     except BadVersion as error:
-        refusals.add(text[:MAX_LENGTH], str(error))
+        rejected.add(text[:MAX_LENGTH], str(error))
         return None
     if not isinstance(platforms, dict):
-        refusals.add(text, f"expected an object of platforms, got a {type(platforms).__name__}")
+        rejected.add(text, f"expected an object of platforms, got a {type(platforms).__name__}")
         return None
     files: dict[str, FeedFile] = {}
     for name, platform in SERVER_PLATFORMS.items():
-        if name in platforms and (file := read_item(FeedFile, platforms[name], refusals, f"{text} {name}")):
+        if name in platforms and (file := read_item(FeedFile, platforms[name], rejected, f"{text} {name}")):
             files[platform] = file
     return FeedVersion(text=text, parsed=parsed, files=files, is_flagged=any(file.is_flagged for file in files.values()))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vsadmin.game.exceptions import UpstreamUnexpected, UpstreamUnknownMod
 from vsadmin.game.sanitize import Html, Url, capped, clean_text
-from vsadmin.game.upstream.rejections import Refusals, read_item
+from vsadmin.game.upstream.rejections import RejectedItems, read_item
 
 MAX_RELEASES = 2000
 NO_GAME_VERSION = "0.0.0"
@@ -108,24 +108,24 @@ def _outcome(url: str, data: object) -> dict[str, Any]:
     return data
 
 
-def parse_mod_list(url: str, data: object, refusals: Refusals) -> list[ListedMod]:
+def parse_mod_list(url: str, data: object, rejected: RejectedItems) -> list[ListedMod]:
     """Every mod of the list, each once; raises UpstreamUnexpected when there is none."""
     items = _outcome(url, data).get("mods")
     if not isinstance(items, list):
         raise UpstreamUnexpected(url, f"expected a list of mods, got a {type(items).__name__}")
-    mods = {mod.modid: mod for index, item in enumerate(items) if (mod := read_item(ListedMod, item, refusals, _name(item, index)))}
+    mods = {mod.modid: mod for index, item in enumerate(items) if (mod := read_item(ListedMod, item, rejected, _name(item, index)))}
     if not mods:
-        raise UpstreamUnexpected(url, f"none of its {len(items)} items is a mod; the first problem: {refusals.first}")
+        raise UpstreamUnexpected(url, f"none of its {len(items)} items is a mod; the first problem: {rejected.first}")
     return list(mods.values())
 
 
-def parse_mod(url: str, data: object, refusals: Refusals) -> tuple[ModDetails, list[Release]]:
+def parse_mod(url: str, data: object, rejected: RejectedItems) -> tuple[ModDetails, list[Release]]:
     """A mod and its usable releases; raises UpstreamUnknownMod or UpstreamUnexpected."""
     item = _outcome(url, data).get("mod")
-    details = read_item(ModDetails, item, refusals, "mod")
+    details = read_item(ModDetails, item, rejected, "mod")
     if details is None:
-        raise UpstreamUnexpected(url, f"expected a mod; the first problem: {refusals.first}")
-    found = (read_item(Release, release, refusals, _name(release, index)) for index, release in enumerate(details.releases[:MAX_RELEASES]))
+        raise UpstreamUnexpected(url, f"expected a mod; the first problem: {rejected.first}")
+    found = (read_item(Release, release, rejected, _name(release, index)) for index, release in enumerate(details.releases[:MAX_RELEASES]))
     return details, list({release.releaseid: release for release in found if release}.values())
 
 

@@ -15,7 +15,7 @@ EXAMPLES = 5
 
 
 @dataclass(slots=True)
-class Refusals:
+class RejectedItems:
     """What was refused while one answer was read: how many items, and why the first few."""
 
     count: int = 0
@@ -30,18 +30,18 @@ class Refusals:
     def first(self) -> str:
         return self.examples[0] if self.examples else "none"
 
-    def report(self, source: str) -> None:
+    def log_summary(self, source: str) -> None:
         """One line in the log, and none when nothing was refused."""
         if self.count:
             log.warning("upstream_items_refused", source=source, count=self.count, examples=self.examples)
 
 
-def read_item(model: type[Item], value: Any, refusals: Refusals, name: str) -> Item | None:
+def read_item(model: type[Item], value: Any, rejected: RejectedItems, name: str) -> Item | None:
     """`value` as a `model`, or None and one more refusal."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
-        refusals.add(name, f"{where}: {first['msg']}" if where else first["msg"])
+        rejected.add(name, f"{where}: {first['msg']}" if where else first["msg"])
         return None
