@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import nh3
 from pydantic import BeforeValidator
 
+from jobs.storable import make_storable
+
 MAX_HTML = 100_000
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _BLOCKS = {"blockquote", "dd", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 _WORDS = {"a", "b", "br", "code", "del", "em", "i", "s", "strong", "sub", "sup", "u"}
 
@@ -20,8 +20,7 @@ def clean_text(value: object, limit: int) -> str:
     """`value` as one storable text of at most `limit` characters; what is no text and no number is ""."""
     if not isinstance(value, (str, int, float)):
         return ""
-    # PostgreSQL stores no NUL, and no database stores half a surrogate pair.
-    return _UNSTORABLE.sub("", str(value)).strip()[:limit]
+    return make_storable(str(value)).strip()[:limit]
 
 
 def clean_html(value: object) -> str:

@@ -175,7 +175,7 @@ def test_odd_but_known_values_of_the_list_are_taken(run_job: Job, standin: Stand
     standin.switches.library.mods.append(odd)
     run_job(REFRESH)
     mod = CatalogMod.objects.get(pk=9002)
-    assert (mod.name, mod.tags, mod.side, mod.released_at, mod.downloads, mod.identifiers, mod.author) == ("Odd", [], "", None, 0, [], "5")
+    assert (mod.name, mod.tags, mod.side, mod.released_at, mod.downloads, mod.identifiers, mod.author) == ("Odd?", [], "", None, 0, [], "5")
 
 
 def test_a_mod_that_left_the_list_stays_marked_and_may_come_back(run_job: Job, standin: StandIn) -> None:

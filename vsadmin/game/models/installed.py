@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from jobs.storable import make_storable
 from vsadmin.game.models.catalog import CatalogMod, ModRelease
 from vsadmin.game.rules.compatibility import assess
 from vsadmin.game.rules.versions import OLDEST, parse_mod_version
@@ -33,7 +34,7 @@ class InstalledModQuerySet(models.QuerySet["InstalledMod"]):
 
     def search(self, text: str) -> InstalledModQuerySet:
         """Mods whose identifier, name or file contains `text`."""
-        wanted = text.replace("\x00", "")
+        wanted = make_storable(text)
         return self.filter(Q(modid__icontains=wanted) | Q(name__icontains=wanted) | Q(file__icontains=wanted))
 
     def in_order(self) -> InstalledModQuerySet:

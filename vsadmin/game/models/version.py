@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from jobs.storable import make_storable
 from vsadmin.game.exceptions import VersionNotFound
 from vsadmin.game.rules.versions import BadVersion, parse_game_version
 
@@ -53,7 +54,7 @@ class GameVersionQuerySet(models.QuerySet["GameVersion"]):
 
     def find(self, version: str) -> GameVersion:
         """The version, withdrawn or not; raises VersionNotFound."""
-        found = self.prefetch_related("files").filter(version=version.removeprefix("v").replace("\x00", "")).first()
+        found = self.prefetch_related("files").filter(version=make_storable(version.removeprefix("v"))).first()
         if found is None:
             raise VersionNotFound(version)
         return found
