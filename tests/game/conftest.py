@@ -14,19 +14,15 @@ from asgiref.sync import async_to_sync
 from pytest_django import Settings
 
 from jobs.registry import get_function
-from tests.game.hostile import HostileServer, Script
+from tests.game.support.hostile_server import HostileServer, Script
+from tests.game.support.run_job import SHORT_BUDGET, RunJob
 from vsadmin.game import jobs
 from vsadmin.game.standin.sample_folder import build_sample
 from vsadmin.game.standin.server import StandIn
-from vsadmin.game.upstream.client import RetryBudget
-
-Job = Callable[[str], dict[str, Any]]
 
 # A busy machine is no defect.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
-
-SHORT_BUDGET = RetryBudget(deadline=3.0, connect=1.0, read=0.8, attempts=2, first_wait=0.01, longest_wait=0.05)
 
 
 @pytest.fixture
@@ -63,7 +59,7 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
 
 
 @pytest.fixture
-def run_job(db: None, standin: StandIn, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Job:
+def run_job(db: None, standin: StandIn, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> RunJob:
     """Call a job function by its registered name, against the stand-in and the sample folder, and not patiently."""
     settings.VERSIONS_URL = settings.MODDB_URL = standin.url
     monkeypatch.setattr(jobs, "RETRY_BUDGET", SHORT_BUDGET)

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.game.conftest import Job
+from tests.game.support.run_job import RunJob
 from vsadmin.game.admin.installed import COMPATIBILITY_BADGES
 from vsadmin.game.admin.server import STATE_BADGES
 from vsadmin.game.models import CatalogMod, Compatibility, GameVersion, InstalledMod, ServerStatus
@@ -19,7 +19,7 @@ LISTS = ["catalogmod", "feedstate", "gameversion", "installedmod", "serverstatus
 
 
 @pytest.fixture
-def known(run_job: Job, standin: StandIn) -> None:
+def known(run_job: RunJob, standin: StandIn) -> None:
     for name in ("game_server_watch", "server_versions_check", "mod_cache_refresh"):
         run_job(name)
     standin.switches.apply({"next_release": True})
@@ -107,7 +107,7 @@ def test_pages_need_no_inline_style_or_script(admin_client: Client, known: None)
         assert "onclick=" not in html
 
 
-def test_an_error_of_upstream_is_shown_with_the_age_of_the_data(admin_client: Client, known: None, run_job: Job, standin: StandIn) -> None:
+def test_an_error_of_upstream_is_shown_with_the_age_of_the_data(admin_client: Client, known: None, run_job: RunJob, standin: StandIn) -> None:
     standin.switches.library.stable = {}
     run_job("server_versions_check")
     assert "never empty" in text(admin_client, "gameversion")

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from tests.game.conftest import Job
+from tests.game.support.run_job import RunJob
 from vsadmin.game.models import InstalledMod
 from vsadmin.game.standin.server import StandIn
 
@@ -37,7 +37,7 @@ def get(db: None, client: Client, settings: Settings) -> Any:
 
 
 @pytest.fixture
-def known(run_job: Job, standin: StandIn) -> None:
+def known(run_job: RunJob, standin: StandIn) -> None:
     """Everything has been learnt once, and then upstream went away."""
     for name in ("game_server_watch", "server_versions_check", "mod_cache_refresh"):
         run_job(name)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.models import Author, JobDefinition, JobRun
-from tests.game.conftest import Job
+from tests.game.support.run_job import RunJob
 from tests.support.processes import Site
 from tests.support.waiting import wait_until
 from vsadmin.game.exceptions import AllSourcesFailed
@@ -19,7 +19,7 @@ from vsadmin.game.standin.server import StandIn
 NAMES = ("server_versions_check", "mod_cache_refresh")
 
 
-def test_the_whole_way_by_calling_the_jobs(run_job: Job, standin: StandIn) -> None:
+def test_the_whole_way_by_calling_the_jobs(run_job: RunJob, standin: StandIn) -> None:
     standin.switches.apply({"mode": "down"})
     for name in NAMES:
         with pytest.raises(AllSourcesFailed):

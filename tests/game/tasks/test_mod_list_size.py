@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.game.conftest import Job
+from tests.game.support.run_job import RunJob
 from vsadmin.game import jobs
 from vsadmin.game.models import CatalogMod
 from vsadmin.game.models.catalog import CHUNK
@@ -45,7 +45,7 @@ def many_mods() -> list[dict[str, Any]]:
 
 
 def test_eight_thousand_mods_are_written_in_small_steps_and_then_only_what_changed(
-    run_job: Job, standin: StandIn, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+    run_job: RunJob, standin: StandIn, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "RETRY_BUDGET", RetryBudget())  # a list of this size takes the stand-in longer than the hasty have
     standin.switches.library.mods += many_mods()
@@ -60,7 +60,7 @@ def test_eight_thousand_mods_are_written_in_small_steps_and_then_only_what_chang
     sys.stdout.write(f"{connection.vendor}: " + ", ".join(f"{what} {value:.2f} s" for what, value in seconds.items()) + "\n")
 
 
-def timed(run_job: Job) -> float:
+def timed(run_job: RunJob) -> float:
     started = time.perf_counter()
     run_job("mod_cache_refresh")
     return time.perf_counter() - started

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from jobs import registry
 from jobs.engine.run import ClaimedRun
-from tests.game.conftest import SHORT_BUDGET, Job
+from tests.game.support.run_job import SHORT_BUDGET, RunJob
 from vsadmin.game.exceptions import AllSourcesFailed
 from vsadmin.game.models import CatalogMod, FeedState, InstalledMod, ModRelease
 from vsadmin.game.standin.sample_folder import write_zip
@@ -33,7 +33,7 @@ def asked_for_pages(standin: StandIn) -> int:
     return sum(path.startswith("/api/mod/") for path in standin.switches.requested_paths)
 
 
-def test_each_installed_mod_is_compared_with_its_releases(run_job: Job) -> None:
+def test_each_installed_mod_is_compared_with_its_releases(run_job: RunJob) -> None:
     result = run_job(REFRESH)
     assert assessments() == {
         "lanternoil": ("2.1.0", "2.1.0", True, "not_verified"),
@@ -54,7 +54,7 @@ def test_each_installed_mod_is_compared_with_its_releases(run_job: Job) -> None:
     assert (result["installed"], result["with_problem"], result["updates_available"], result["warnings"]) == (12, 2, 4, [])
 
 
-def test_links_lead_to_the_mod_page_and_times_are_utc(run_job: Job, settings: Any) -> None:
+def test_links_lead_to_the_mod_page_and_times_are_utc(run_job: RunJob, settings: Any) -> None:
     run_job(REFRESH)
     mod = InstalledMod.objects.get(modid="lanternoil")
     assert mod.url == f"{settings.MODDB_URL}/show/mod/41111"
@@ -62,7 +62,7 @@ def test_links_lead_to_the_mod_page_and_times_are_utc(run_job: Job, settings: An
     assert ModRelease.objects.get(version="2.1.0").released_at.isoformat() == "2026-11-18T12:11:10+00:00"  # type: ignore[union-attr]  # None would fail the test
 
 
-def test_upstream_html_is_cleaned(run_job: Job) -> None:
+def test_upstream_html_is_cleaned(run_job: RunJob) -> None:
     run_job(REFRESH)
     description = CatalogMod.objects.get(name="Lantern Oil").description
     assert "<em>fat</em>" in description
@@ -70,7 +70,7 @@ def test_upstream_html_is_cleaned(run_job: Job) -> None:
     assert 'rel="noopener noreferrer nofollow"' in description
 
 
-def test_an_hour_later_only_what_changed_is_asked_for(run_job: Job, standin: StandIn) -> None:
+def test_an_hour_later_only_what_changed_is_asked_for(run_job: RunJob, standin: StandIn) -> None:
     run_job(REFRESH)
     standin.switches.requested_paths.clear()
     assert run_job(REFRESH)["list"] == {"unchanged": True, "refused": 0}
@@ -83,7 +83,7 @@ def test_an_hour_later_only_what_changed_is_asked_for(run_job: Job, standin: Sta
     assert assessments()["lanternoil"][:3] == ("2.2.0", "2.2.0", True)
 
 
-def test_a_mod_taken_away_or_put_there_by_hand_is_seen(run_job: Job, folder: Path) -> None:
+def test_a_mod_taken_away_or_put_there_by_hand_is_seen(run_job: RunJob, folder: Path) -> None:
     run_job(REFRESH)
     (folder / "data/Mods/lanternoil_2.0.3.zip").unlink()
     write_zip(folder / "data/Mods/reed.zip", '{"modid": "REEDRAFTS", "name": "Reed Rafts", "version": "0.5.0"}')
@@ -92,14 +92,14 @@ def test_a_mod_taken_away_or_put_there_by_hand_is_seen(run_job: Job, folder: Pat
     assert assessments()["REEDRAFTS"][:3] == ("1.0.0", "1.0.0", True)
 
 
-def test_of_two_packages_of_one_mod_the_lower_is_explained(run_job: Job, folder: Path) -> None:
+def test_of_two_packages_of_one_mod_the_lower_is_explained(run_job: RunJob, folder: Path) -> None:
     write_zip(folder / "data/Mods/LanternOil-new.zip", '{"modid": "LanternOil", "name": "Lantern Oil", "version": "2.1.0"}')
     run_job(REFRESH)
     problems = dict(InstalledMod.objects.filter(modid__iexact="lanternoil").values_list("version", "problem"))
     assert problems == {"2.1.0": None, "2.0.3": "the same mod as Mods/LanternOil-new.zip, which the game loads; remove one of the two"}
 
 
-def test_a_folder_that_cannot_be_found_any_more_empties_nothing(run_job: Job, folder: Path) -> None:
+def test_a_folder_that_cannot_be_found_any_more_empties_nothing(run_job: RunJob, folder: Path) -> None:
     run_job(REFRESH)
     shutil.move(folder / "data", folder / "unmounted")
     result = run_job(REFRESH)
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_found_any_more_empties_nothing(run_job: Job, fo
     assert InstalledMod.objects.count() == 12
 
 
-def test_a_failed_mod_never_stops_the_others(run_job: Job, standin: StandIn) -> None:
+def test_a_failed_mod_never_stops_the_others(run_job: RunJob, standin: StandIn) -> None:
     standin.switches.library.pages[7037]["releases"] = "none"
     result = run_job(REFRESH)
     assert result["details"] == {"fetched": 8, "failed": 1, "unknown": 0, "fresh": 0}
@@ -115,7 +115,7 @@ def test_a_failed_mod_never_stops_the_others(run_job: Job, standin: StandIn) -> 
     assert assessments()["quernstone"][2] is True
 
 
-def test_a_mod_that_upstream_lost_is_unknown_and_no_failure(run_job: Job, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mod_that_upstream_lost_is_unknown_and_no_failure(run_job: RunJob, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     library = standin.switches.library
     known = library.page
     monkeypatch.setattr(library, "page", lambda key: None if key == "7037" else known(key))
@@ -123,7 +123,7 @@ def test_a_mod_that_upstream_lost_is_unknown_and_no_failure(run_job: Job, standi
 
 
 @pytest.mark.parametrize("mode", ["down", "readonly", "html", "truncated"])
-def test_when_nothing_works_the_run_fails_and_everything_stays(run_job: Job, standin: StandIn, mode: str) -> None:
+def test_when_nothing_works_the_run_fails_and_everything_stays(run_job: RunJob, standin: StandIn, mode: str) -> None:
     run_job(REFRESH)
     before = assessments(), FeedState.objects.of("mods").cached_at
     standin.switches.apply({"service": "mods", "mode": mode})
@@ -133,7 +133,7 @@ def test_when_nothing_works_the_run_fails_and_everything_stays(run_job: Job, sta
     assert FeedState.objects.of("mods").error
 
 
-def test_what_is_installed_is_known_even_when_upstream_never_answered(run_job: Job, standin: StandIn) -> None:
+def test_what_is_installed_is_known_even_when_upstream_never_answered(run_job: RunJob, standin: StandIn) -> None:
     standin.switches.apply({"mode": "down"})
     with pytest.raises(AllSourcesFailed):
         run_job(REFRESH)
@@ -141,7 +141,7 @@ def test_what_is_installed_is_known_even_when_upstream_never_answered(run_job: J
     assert CatalogMod.objects.count() == 0
 
 
-def test_a_hanging_mod_database_costs_a_few_deadlines_and_not_one_for_each_mod(run_job: Job, standin: StandIn, folder: Path) -> None:
+def test_a_hanging_mod_database_costs_a_few_deadlines_and_not_one_for_each_mod(run_job: RunJob, standin: StandIn, folder: Path) -> None:
     run_job(REFRESH)
     CatalogMod.objects.update(detailed_at=None)
     standin.switches.apply({"service": "mods", "mode": "hang"})
@@ -153,7 +153,7 @@ def test_a_hanging_mod_database_costs_a_few_deadlines_and_not_one_for_each_mod(r
     assert time.monotonic() - started < 3 * SHORT_BUDGET.deadline
 
 
-def test_bad_items_of_the_list_are_refused_counted_and_logged(run_job: Job, standin: StandIn) -> None:
+def test_bad_items_of_the_list_are_refused_counted_and_logged(run_job: RunJob, standin: StandIn) -> None:
     bad: list[Any] = [
         None,
         "text",
@@ -170,7 +170,7 @@ def test_bad_items_of_the_list_are_refused_counted_and_logged(run_job: Job, stan
     assert [(line["source"], line["count"]) for line in logs if line["event"] == "upstream_items_refused"] == [("api/mods", 7)]
 
 
-def test_odd_but_known_values_of_the_list_are_taken(run_job: Job, standin: StandIn) -> None:
+def test_odd_but_known_values_of_the_list_are_taken(run_job: RunJob, standin: StandIn) -> None:
     odd = {"modid": "9002", "name": "Odd\x00\ud800", "tags": [""], "side": None, "lastreleased": None, "downloads": "x", "modidstrs": None, "author": 5}
     standin.switches.library.mods.append(odd)
     run_job(REFRESH)
@@ -178,7 +178,7 @@ def test_odd_but_known_values_of_the_list_are_taken(run_job: Job, standin: Stand
     assert (mod.name, mod.tags, mod.side, mod.released_at, mod.downloads, mod.identifiers, mod.author) == ("Odd?", [], "", None, 0, [], "5")
 
 
-def test_a_mod_that_left_the_list_stays_marked_and_may_come_back(run_job: Job, standin: StandIn) -> None:
+def test_a_mod_that_left_the_list_stays_marked_and_may_come_back(run_job: RunJob, standin: StandIn) -> None:
     run_job(REFRESH)
     gone = standin.switches.library.mods.pop()
     assert run_job(REFRESH)["list"]["withdrawn"] == 1
@@ -188,7 +188,7 @@ def test_a_mod_that_left_the_list_stays_marked_and_may_come_back(run_job: Job, s
     assert CatalogMod.objects.current().count() == 40
 
 
-def test_an_empty_list_is_an_error_and_not_the_end_of_all_mods(run_job: Job, standin: StandIn) -> None:
+def test_an_empty_list_is_an_error_and_not_the_end_of_all_mods(run_job: RunJob, standin: StandIn) -> None:
     run_job(REFRESH)
     standin.switches.library.mods = []
     with pytest.raises(AllSourcesFailed, match="none of its 0 items"):
@@ -196,7 +196,7 @@ def test_an_empty_list_is_an_error_and_not_the_end_of_all_mods(run_job: Job, sta
     assert CatalogMod.objects.current().count() == 40
 
 
-def test_no_transaction_is_open_while_upstream_is_asked(run_job: Job, standin: StandIn, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_transaction_is_open_while_upstream_is_asked(run_job: RunJob, standin: StandIn, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
     answer = standin.switches.library.page
 
@@ -222,7 +222,7 @@ class Watched(ClaimedRun):
         self.steps.append((done, total, text))
 
 
-def test_progress_is_shown_while_it_runs(run_job: Job) -> None:
+def test_progress_is_shown_while_it_runs(run_job: RunJob) -> None:
     run = Watched()
     token = registry.enter_run(run)
     try:

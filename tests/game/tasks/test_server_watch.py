@@ -12,8 +12,8 @@ import psutil
 import pytest
 from django.test import Client
 
-from tests.game.conftest import Job
-from tests.game.fake_server import free_port, remove_install, run_fake_server
+from tests.game.support.fake_server import free_port, remove_install, run_fake_server
+from tests.game.support.run_job import RunJob
 from vsadmin.game.disk import server_process
 from vsadmin.game.disk.server_config import read_server_config
 from vsadmin.game.disk.server_install import installed_version
@@ -44,7 +44,7 @@ def age(folder: Path) -> None:
         os.utime(path, (an_hour_ago, an_hour_ago))
 
 
-def test_a_server_is_followed_from_nothing_to_its_end(run_job: Job, folder: Path, port: int) -> None:
+def test_a_server_is_followed_from_nothing_to_its_end(run_job: RunJob, folder: Path, port: int) -> None:
     age(folder)
     assert run_job("game_server_watch") == {"state": "stopped", "version": "1.22.6", "pending_restart": False, "changed": True}
     with run_fake_server(folder, port, folder / "data") as server:
@@ -64,7 +64,7 @@ def test_a_server_is_followed_from_nothing_to_its_end(run_job: Job, folder: Path
     assert states == ["stopped", "starting", "running", "stopping", "stopped", "not_installed"]
 
 
-def test_the_history_grows_only_with_a_change(run_job: Job) -> None:
+def test_the_history_grows_only_with_a_change(run_job: RunJob) -> None:
     assert [run_job("game_server_watch")["changed"] for _ in range(3)] == [True, False, False]
     assert ServerStatus.objects.count() == ServerStatusChange.objects.count() == 1
 
@@ -122,7 +122,7 @@ def test_another_user_s_hidden_command_line_breaks_nothing(folder: Path, monkeyp
     ("changed", "reason"),
     [("data/serverconfig.json", "serverconfig.json"), ("data/Mods/lanternoil_2.0.3.zip", "Mods/lanternoil_2.0.3.zip"), ("data/Mods", "Mods/")],
 )
-def test_what_changed_since_the_start_makes_a_restart_pending(run_job: Job, folder: Path, port: int, changed: str, reason: str) -> None:
+def test_what_changed_since_the_start_makes_a_restart_pending(run_job: RunJob, folder: Path, port: int, changed: str, reason: str) -> None:
     age(folder)
     with run_fake_server(folder, port, folder / "data") as server:
         server.tell("listen")
@@ -165,7 +165,7 @@ def test_the_version_comes_from_the_marker_else_from_the_log(folder: Path) -> No
     assert installed_version(folder / "server", folder / "data") == "1.21.5"
 
 
-def test_a_new_game_version_is_compared_with_the_mods_at_once(run_job: Job, folder: Path) -> None:
+def test_a_new_game_version_is_compared_with_the_mods_at_once(run_job: RunJob, folder: Path) -> None:
     run_job("game_server_watch")
     run_job("mod_cache_refresh")
     before = InstalledMod.objects.get(modid="quernstone").compatibility
@@ -194,7 +194,7 @@ def test_only_the_last_thousand_changes_are_kept(db: None) -> None:
     assert ServerStatusChange.objects.count() == 1000
 
 
-def test_health_tells_what_was_last_seen(run_job: Job, django_assert_num_queries: object) -> None:
+def test_health_tells_what_was_last_seen(run_job: RunJob, django_assert_num_queries: object) -> None:
     assert health_block() == {
         "game_server": "not_installed",
         "game_server_version": None,
@@ -209,7 +209,7 @@ def test_health_tells_what_was_last_seen(run_job: Job, django_assert_num_queries
     assert set(block["disk_space"]) == {"total_bytes", "used_bytes", "free_bytes", "free_percent", "low"}
 
 
-def test_healthz_shows_the_server(transactional_db: None, run_job: Job, client: Client) -> None:
+def test_healthz_shows_the_server(transactional_db: None, run_job: RunJob, client: Client) -> None:
     run_job("game_server_watch")
     data = client.get("/healthz").json()["data"]
     assert {name: data[name] for name in health_block()} == health_block()

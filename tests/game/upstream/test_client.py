@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from django.utils.http import http_date
 
-from tests.game import hostile as servers
-from tests.game.conftest import SHORT_BUDGET
-from tests.game.hostile import Script, in_turn, says
+from tests.game.support import hostile_server as servers
+from tests.game.support.hostile_server import Script, in_turn, says
+from tests.game.support.run_job import SHORT_BUDGET
 from vsadmin import __version__
 from vsadmin.game import exceptions
 from vsadmin.game.standin.server import StandIn
