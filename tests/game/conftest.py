@@ -1,10 +1,9 @@
-"""What the tests of the game share: the stand-in as a real HTTP server, and a sample server's folders."""
+"""Fixtures of the game's tests: the stand-in as a real HTTP server, and the folders of a sample server."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from vsadmin.game import jobs
 from vsadmin.game.standin.sample_folder import build_sample
 from vsadmin.game.standin.server import StandIn
 
-# A busy machine is no defect.
+# Without a deadline, because a busy machine is not a defect.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
@@ -31,23 +30,23 @@ def standin() -> Iterator[StandIn]:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         yield server
-        server.switches.apply({"mode": "ok"})  # whoever hangs may go
+        server.switches.apply({"mode": "ok"})  # releases requests that hang
         server.shutdown()
         serving.join()
 
 
 @pytest.fixture
-def hostile() -> Iterator[Callable[[Script], str]]:
-    """Start a server that does whatever the script says to each connection; returns its address."""
-    running: list[AbstractContextManager[str]] = []
+def hostile() -> Iterator[Callable[[Script], HostileServer]]:
+    """Start a server that runs the script for each connection."""
+    running: list[HostileServer] = []
 
-    def start(script: Script) -> str:
+    def start(script: Script) -> HostileServer:
         running.append(HostileServer(script))
-        return running[-1].__enter__()
+        return running[-1]
 
     yield start
     for server in running:
-        server.__exit__(None, None, None)
+        server.close()
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
 
 @pytest.fixture
 def run_job(db: None, standin: StandIn, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> RunJob:
-    """Call a job function by its registered name, against the stand-in and the sample folder, and not patiently."""
+    """Call a job function by its registered name, against the stand-in and the sample folder, with a short retry budget."""
     settings.VERSIONS_URL = settings.MODDB_URL = standin.url
     monkeypatch.setattr(jobs, "RETRY_BUDGET", SHORT_BUDGET)
 

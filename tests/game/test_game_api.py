@@ -1,4 +1,4 @@
-"""The game's routes, as a monitor sees them: answered from the tables, in the agreed shapes."""
+"""The game's API operations with the monitor role."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def get(db: None, client: Client, settings: Settings) -> Any:
     settings.API_KEY_MONITOR = KEY
 
     def ask(path: str, expected: int = 200) -> Any:
-        answer = client.get(f"/api/v1alpha1{path}", headers={"X-API-Key": KEY})
-        assert answer.status_code == expected, answer.content
-        return answer.json()["data"] if expected == 200 else answer.json()
+        response = client.get(f"/api/v1alpha1{path}", headers={"X-API-Key": KEY})
+        assert response.status_code == expected, response.content
+        return response.json()["data"] if expected == 200 else response.json()
 
     return ask
 
 
 @pytest.fixture
-def known(run_job: RunJob, standin: StandIn) -> None:
-    """Everything has been learnt once, and then upstream went away."""
+def filled(run_job: RunJob, standin: StandIn) -> None:
+    """Every job has run once, and then both upstream services went down."""
     for name in ("game_server_watch", "server_versions_check", "mod_cache_refresh"):
         run_job(name)
     standin.switches.apply({"mode": "down"})
     standin.switches.requested_paths.clear()
 
 
-def test_versions_come_highest_first_with_their_age(get: Any, known: None) -> None:
+def test_versions_come_highest_first_with_their_age(get: Any, filled: None) -> None:
     data = get("/versions")
     assert (data["total"], len(data["versions"])) == (33, 33)
     assert set(data["versions"][0]) == VERSION_KEYS
@@ -54,7 +54,7 @@ def test_versions_come_highest_first_with_their_age(get: Any, known: None) -> No
     assert data["cached_at"]["unstable"]
 
 
-def test_one_channel_can_be_asked_for(get: Any, known: None) -> None:
+def test_versions_are_filtered_by_channel(get: Any, filled: None) -> None:
     assert {version["channel"] for version in get("/versions?channel=unstable")["versions"]} == {"unstable"}
 
 
@@ -62,19 +62,19 @@ def test_before_the_first_check_there_are_no_versions_and_no_age(get: Any) -> No
     assert get("/versions") == {"versions": [], "total": 0, "cached_at": {"stable": None, "unstable": None}}
 
 
-def test_one_version_and_an_unknown_one(get: Any, known: None) -> None:
+def test_one_version_is_found_and_an_unknown_one_is_404(get: Any, filled: None) -> None:
     version = get("/versions/1.22.7")["version"]
     assert (version["filename"], version["is_latest"]) == ("vs_server_linux-x64_1.22.7.tar.gz", True)
     problem = get("/versions/9.9.9", expected=404)
     assert (problem["code"], problem["status"]) == ("VERSION_NOT_FOUND", 404)
 
 
-def test_a_version_without_a_server_build_has_nulls(get: Any, known: None) -> None:
+def test_a_version_without_a_server_build_has_nulls(get: Any, filled: None) -> None:
     version = get("/versions/1.9.14")["version"]
     assert [version[name] for name in ("filename", "filesize", "md5", "cdn_url", "local_url")] == [None] * 5
 
 
-def test_installed_mods_come_with_updates_first(get: Any, known: None) -> None:
+def test_installed_mods_come_with_updates_first(get: Any, filled: None) -> None:
     data = get("/mods")
     assert set(data) == {"mods", "total", "next", "cached_at"}
     assert set(data["mods"][0]) == MOD_KEYS
@@ -88,18 +88,18 @@ def test_installed_mods_come_with_updates_first(get: Any, known: None) -> None:
     ("query", "count"),
     [("search=lantern", 1), ("search=LANTERN", 1), ("search=石窯", 1), ("updates_only=true", 4), ("search=old&updates_only=true", 1), ("search=%00", 12)],
 )
-def test_mods_can_be_searched_and_narrowed_to_updates(get: Any, known: None, query: str, count: int) -> None:
+def test_mods_can_be_searched_and_narrowed_to_updates(get: Any, filled: None, query: str, count: int) -> None:
     assert get(f"/mods?{query}")["total"] == count
 
 
-def test_mods_come_in_pages(get: Any, known: None) -> None:
+def test_mods_come_in_pages(get: Any, filled: None) -> None:
     first = get("/mods?limit=5&search=o")
     second = get(first["next"].split("/api/v1alpha1")[1])
     assert len(first["mods"]) == 5
     assert not {mod["file"] for mod in first["mods"]} & {mod["file"] for mod in second["mods"]}
 
 
-def test_the_server_s_status(get: Any, known: None) -> None:
+def test_the_server_s_status(get: Any, filled: None) -> None:
     data = get("/server/status")
     assert set(data) == SERVER_KEYS
     assert (data["state"], data["version"], data["port"], data["uptime_seconds"]) == ("stopped", "1.22.6", 42420, None)
@@ -108,7 +108,7 @@ def test_the_server_s_status(get: Any, known: None) -> None:
     assert data["disk_space"]["low"] is False
 
 
-def test_before_the_first_look_the_server_counts_as_not_installed(get: Any) -> None:
+def test_before_the_first_observation_the_server_is_not_installed(get: Any) -> None:
     data = get("/server/status")
     assert set(data) == SERVER_KEYS
     assert (data["state"], data["disk_space"], data["available_stable_version"]) == ("not_installed", None, None)
@@ -128,18 +128,18 @@ def test_before_the_first_look_the_server_counts_as_not_installed(get: Any) -> N
         "/server/status?x=1",
     ],
 )
-def test_what_nobody_offers_is_refused(get: Any, path: str) -> None:
+def test_unknown_parameters_and_values_are_rejected(get: Any, path: str) -> None:
     assert get(path, expected=422)["code"] == "VALIDATION_ERROR"
 
 
 @pytest.mark.parametrize("path", ["/versions", "/versions/1.22.7", "/mods", "/server/status"])
-def test_upstream_is_never_asked_and_a_key_is_needed(get: Any, known: None, client: Client, standin: StandIn, path: str) -> None:
+def test_operations_do_not_contact_upstream_and_require_a_key(get: Any, filled: None, client: Client, standin: StandIn, path: str) -> None:
     get(path)
     assert standin.switches.requested_paths == []
     assert client.get(f"/api/v1alpha1{path}").status_code == 401
 
 
-def test_two_hundred_mods_take_a_handful_of_queries(get: Any, known: None, django_assert_max_num_queries: Any) -> None:
+def test_two_hundred_mods_cost_a_fixed_number_of_queries(get: Any, filled: None, django_assert_max_num_queries: Any) -> None:
     mod = InstalledMod.objects.first()
     assert mod is not None
     for number in range(200):

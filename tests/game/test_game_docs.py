@@ -1,4 +1,4 @@
-"""The page about the game and the code must agree."""
+"""docs/game.md agrees with the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From nothing to everything and through the troubles between: once by calling the jobs, once with the real scheduler."""
+"""From empty tables through outages and releases: once by calling the jobs, once with the real scheduler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vsadmin.game.standin.server import StandIn
 NAMES = ("server_versions_check", "mod_cache_refresh")
 
 
-def test_the_whole_way_by_calling_the_jobs(run_job: RunJob, standin: StandIn) -> None:
+def test_outages_and_releases_by_calling_the_jobs(run_job: RunJob, standin: StandIn) -> None:
     standin.switches.apply({"mode": "down"})
     for name in NAMES:
         with pytest.raises(AllSourcesFailed):
@@ -54,7 +54,7 @@ def test_the_whole_way_by_calling_the_jobs(run_job: RunJob, standin: StandIn) ->
 
 
 def ended(job: str, status: str, after: int = 0) -> JobRun:
-    """The job's first run beyond the run `after` that ended like this, once there is one."""
+    """Wait for the job's first run after the run `after` that ended with `status`."""
     runs = JobRun.objects.filter(job_id=job, status=status, pk__gt=after).order_by("pk")
     run = wait_until(runs.first, timeout=60, message=f"no run of {job} {status}")
     assert run is not None
@@ -70,21 +70,21 @@ def start(site: Site) -> subprocess.Popen[bytes]:
 
 
 def retry_within_a_second() -> None:
-    """What an operator may ask for; by themselves the jobs wait up to a minute."""
+    """Edit the jobs like an operator, because their default backoff is up to a minute."""
     JobDefinition.objects.register_defaults()
     for name in NAMES:
-        JobDefinition.objects.find(name).edit(Author("operator", "admin"), reason="no time", retry_backoff_seconds=1)
+        JobDefinition.objects.find(name).edit(Author("operator", "admin"), reason="a faster retry", retry_backoff_seconds=1)
 
 
 def run_now() -> int:
-    """Request both jobs, as "Run now" does; returns the last run before."""
+    """Request both jobs, as "Run now" does; returns the id of the last run before."""
     before = last_run()
     for name in NAMES:
         JobRun.objects.request(name, "operator")
     return before
 
 
-def test_the_whole_way_with_the_real_scheduler(site: Site, standin: StandIn) -> None:
+def test_outages_and_releases_with_the_real_scheduler(site: Site, standin: StandIn) -> None:
     standin.switches.apply({"mode": "down"})
     build_sample(site.folder)
     site.env |= {"VS_VERSIONS_URL": standin.url, "VS_MODDB_URL": standin.url}
@@ -109,7 +109,7 @@ def test_the_whole_way_with_the_real_scheduler(site: Site, standin: StandIn) -> 
     ages = FeedState.objects.cached_at()
     standin.switches.apply({"mode": "truncated"})
     before = run_now()
-    assert all("no complete JSON" in ended(name, "failed", before).error for name in NAMES)
+    assert all("invalid or incomplete JSON" in ended(name, "failed", before).error for name in NAMES)
     assert FeedState.objects.cached_at() == ages
 
     assert site.stop(scheduler) == 0

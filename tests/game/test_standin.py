@@ -1,4 +1,4 @@
-"""The stand-in as `./dev up --demo` starts it: its own process, the real formats, the switches."""
+"""The stand-in: as a process like in `./dev up --demo`, its formats, and its switches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ask(standin: StandIn) -> Iterator[httpx2.Client]:
 
 
 @pytest.mark.once
-def test_it_says_ready_serves_both_services_and_stops_when_told(tmp_path: Path) -> None:
+def test_the_process_prints_ready_serves_both_services_and_stops_on_sigterm(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "vsadmin.game.standin", "--port", str(port), "--folder", str(tmp_path)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
@@ -42,7 +42,7 @@ def test_it_says_ready_serves_both_services_and_stops_when_told(tmp_path: Path) 
 
 
 @pytest.mark.once
-def test_a_port_that_is_taken_is_told_in_one_line(standin: StandIn) -> None:
+def test_a_port_in_use_is_reported_in_one_line(standin: StandIn) -> None:
     command = [sys.executable, "-m", "vsadmin.game.standin", "--port", str(standin.server_address[1])]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
@@ -58,7 +58,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(standin: StandIn) -> None:
         ("/api/updates?mods=lanternoil@9.0.0", {"statuscode": "200", "updates": []}),
     ],
 )
-def test_errors_come_with_http_200_as_the_real_ones_do(ask: httpx2.Client, path: str, answer: dict[str, Any]) -> None:
+def test_errors_have_http_status_200_like_those_of_the_real_service(ask: httpx2.Client, path: str, answer: dict[str, Any]) -> None:
     response = ask.get(path)
     assert (response.status_code, response.json()) == (200, answer)
 
@@ -68,13 +68,13 @@ def test_a_mod_is_found_by_number_and_by_identifier_in_any_case(ask: httpx2.Clie
         assert ask.get(f"/api/mod/{key}").json()["mod"]["modid"] == 7030
 
 
-def test_updates_are_told_for_many_mods_at_once(ask: httpx2.Client) -> None:
+def test_updates_are_reported_for_several_mods_at_once(ask: httpx2.Client) -> None:
     updates = ask.get("/api/updates?mods=lanternoil@2.0.3,stoneovens@9.9.9").json()["updates"]
     assert updates["lanternoil"]["modversion"] == "2.1.0"
     assert set(updates) == {"lanternoil"}
 
 
-def test_feeds_tags_and_game_versions_have_their_shapes(ask: httpx2.Client) -> None:
+def test_feeds_tags_and_game_versions_have_the_real_formats(ask: httpx2.Client) -> None:
     assert len(ask.get("/stable-unstable.json").json()) == 33
     assert ask.get("/latestunstable.txt").text == "1.23.0-pre.2"
     assert ask.get("/api/tags").json()["tags"][0]["tagid"] == "1"
@@ -83,7 +83,7 @@ def test_feeds_tags_and_game_versions_have_their_shapes(ask: httpx2.Client) -> N
     assert ask.get("/nothing.json").status_code == 404
 
 
-def test_switches_are_set_shown_and_checked(ask: httpx2.Client) -> None:
+def test_switches_are_set_shown_and_validated(ask: httpx2.Client) -> None:
     assert ask.post("/switch", json={"mode": "html", "service": "mods", "next_release": True}).json()["latest"] == "1.22.8"
     assert ask.get("/switch").json()["modes"] == {"versions": "ok", "mods": "html"}
     assert ask.get("/api/mods").text.startswith("<!DOCTYPE")

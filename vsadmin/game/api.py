@@ -1,4 +1,4 @@
-"""The game's part of the API: answered from the tables, never by asking upstream."""
+"""The game's API operations; they read the tables and never contact upstream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vsadmin.game.schemas import Mods, ModsQuery, OneVersion, Server, VersionOut
 router = Router(tags=["game"])
 
 
-@router.get("/versions", response=Versions, summary="Game versions that upstream offers, highest first")
+@router.get("/versions", response=Versions, summary="Available game versions, highest first")
 def list_versions(request: HttpRequest, query: Query[VersionsQuery]) -> Any:
     found = GameVersion.objects.current().prefetch_related("files")
     if query.channel:
@@ -22,12 +22,12 @@ def list_versions(request: HttpRequest, query: Query[VersionsQuery]) -> Any:
     return {"data": {"versions": versions, "total": len(versions), "cached_at": FeedState.objects.cached_at()}}
 
 
-@router.get("/versions/{version}", response=OneVersion, summary="One game version, withdrawn ones too")
+@router.get("/versions/{version}", response=OneVersion, summary="One game version, including withdrawn ones")
 def get_version(request: HttpRequest, version: str) -> Any:
     return {"data": {"version": VersionOut.of(GameVersion.objects.find(version))}}
 
 
-@router.get("/mods", response=Mods, summary="Installed mods, those with an update first")
+@router.get("/mods", response=Mods, summary="Installed mods, with available updates first")
 def list_mods(request: HttpRequest, query: Query[ModsQuery]) -> Any:
     found = InstalledMod.objects.search(query.search).in_order()
     if query.updates_only:
@@ -49,6 +49,6 @@ def _next_page(request: HttpRequest, offset: int) -> str:
     return request.build_absolute_uri(f"{request.path}?{parameters.urlencode()}")
 
 
-@router.get("/server/status", response=Server, summary="The game server as it was last seen")
+@router.get("/server/status", response=Server, summary="Status of the game server at the last observation")
 def get_server_status(request: HttpRequest) -> Any:
     return {"data": ServerStatus.objects.summary()}

@@ -10,7 +10,7 @@ class GameConfig(AppConfig):
     verbose_name = _("Vintage Story")
 
     def ready(self) -> None:
-        # The tables can be imported only when all apps are there.
+        # Models can be imported only after all apps are loaded.
         from vsadmin.game.health import FALLBACK, health_block
 
         register_block("game", health_block, fallback=FALLBACK)

@@ -1,4 +1,4 @@
-"""What can go wrong with the two upstream services and with the game's own files; each message says what to do."""
+"""Errors of the two upstream services and of the game's own files."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ class GameError(Exception):
 
 
 class VersionNotFound(GameError):
-    """No such game version is known."""
+    """The requested game version is not in the table."""
 
     code = "VERSION_NOT_FOUND"
     status = 404
 
     def __init__(self, version: str) -> None:
         self.version = version
-        super().__init__(f"no game version {version[:40]!r} is known; GET /versions lists those that are")
+        super().__init__(f"unknown game version {version[:40]!r}; GET /versions lists the known ones")
 
 
 class UpstreamError(GameError):
-    """An upstream service did not give what it was asked for; the last good data stays."""
+    """An upstream service did not deliver usable data; the data of the last good answer stays stored."""
 
     is_transient = False
-    """Whether asking again soon may help."""
+    """Whether a retry after a short wait may succeed."""
 
     retry_after_seconds: float | None = None
 
@@ -34,7 +34,7 @@ class UpstreamError(GameError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """No connection, or one that broke."""
+    """The connection failed or broke."""
 
     is_transient = True
 
@@ -46,7 +46,7 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamStatus(UpstreamError):
-    """An HTTP status that is no success."""
+    """The HTTP status is not a success."""
 
     def __init__(self, url: str, status: int, retry_after_seconds: float | None = None) -> None:
         self.status = status
@@ -60,32 +60,32 @@ class UpstreamReadOnly(UpstreamStatus):
 
 
 class UpstreamRedirected(UpstreamError):
-    """A redirect that leads off the configured host, or nowhere."""
+    """The redirect leads to another host, to an invalid address, or in a loop."""
 
 
 class UpstreamTooLarge(UpstreamError):
-    """More bytes than an honest answer can have."""
+    """The answer exceeds the size limit of its kind."""
 
 
 class UpstreamNotJson(UpstreamError):
-    """The body is no JSON: HTML, truncated, or nested without end."""
+    """The body is not JSON: HTML, truncated, or nested too deeply."""
 
 
 class UpstreamUnexpected(UpstreamError):
-    """JSON of another shape than agreed, or a refusal inside an HTTP 200."""
+    """The JSON has another structure than expected, or reports an error inside an HTTP 200."""
 
 
 class UpstreamUnknownMod(UpstreamError):
-    """The mod database knows no such mod."""
+    """The mod database does not have this mod."""
 
 
 class AllSourcesFailed(GameError):
-    """A job reached none of what it was to fetch; `failures` says why, by part."""
+    """Every source of a job failed; `failures` maps each source to its error."""
 
     def __init__(self, failures: Mapping[str, str]) -> None:
         self.failures = dict(failures)
-        super().__init__("nothing could be fetched; what was known stays. " + "; ".join(f"{part}: {why}" for part, why in failures.items()))
+        super().__init__("nothing could be fetched; the stored data is unchanged. " + "; ".join(f"{source}: {reason}" for source, reason in failures.items()))
 
 
 class LenientJsonError(GameError, ValueError):
-    """A text is not JSON even to a lenient reader."""
+    """The text is not JSON, not even for a lenient parser."""

@@ -1,4 +1,4 @@
-"""The game's job functions: what is worth knowing without asking."""
+"""The game's job functions, with their default schedules."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def never_observed() -> bool:
     retry_backoff_seconds=60,
 )
 async def refresh_mod_cache() -> dict[str, Any]:
-    """Read the installed mods, the mod database's list and the installed mods' releases, and compare them."""
+    """Reads the mod folders and the mod database, and compares installed mods with their releases."""
     async with Upstream(settings.MODDB_URL, RETRY_BUDGET) as upstream:
         return await refresh_mods(upstream, settings.DATA_DIR, settings.SERVER_DIR)
 
@@ -60,7 +60,7 @@ async def refresh_mod_cache() -> dict[str, Any]:
     retry_backoff_seconds=30,
 )
 async def check_server_versions() -> dict[str, Any]:
-    """Ask both channels which versions of the game there are."""
+    """Fetches the game versions of the stable and the unstable channel."""
     async with Upstream(settings.VERSIONS_URL, RETRY_BUDGET) as upstream:
         return await check_versions(upstream)
 
@@ -75,13 +75,13 @@ async def check_server_versions() -> dict[str, Any]:
     keep_runs=100,
 )
 def watch_game_server() -> dict[str, Any]:
-    """Look at the game server's process and files."""
+    """Observes the game server's process and files."""
     before = ServerStatus.objects.last_observed()
-    moment = now()
-    seen = observe(settings.DATA_DIR, settings.SERVER_DIR, before, moment)
-    change = ServerStatus.objects.record(seen, moment)
+    observed_at = now()
+    observation = observe(settings.DATA_DIR, settings.SERVER_DIR, before, observed_at)
+    change = ServerStatus.objects.record(observation, observed_at)
     if change is not None:
         log.info("game_server_changed", **change.facts)
-    if change is not None and (before is None or before.version != seen.version):
-        InstalledMod.objects.assess(seen.version)
-    return {"state": seen.state, "version": seen.version or None, "pending_restart": bool(seen.pending_reasons), "changed": change is not None}
+    if change is not None and (before is None or before.version != observation.version):
+        InstalledMod.objects.assess(observation.version)
+    return {"state": observation.state, "version": observation.version or None, "pending_restart": bool(observation.pending_reasons), "changed": change is not None}

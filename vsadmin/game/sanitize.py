@@ -1,4 +1,4 @@
-"""What strangers write, made fit to be stored and shown."""
+"""Makes text from upstream services and mod packages safe to store and to show."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _WORDS = {"a", "b", "br", "code", "del", "em", "i", "s", "strong", "sub", "sup",
 
 
 def clean_text(value: object, limit: int) -> str:
-    """`value` as one storable text of at most `limit` characters; what is no text and no number is ""."""
+    """A text or number as a storable text of at most `limit` characters; "" for any other type."""
     if not isinstance(value, (str, int, float)):
         return ""
     return make_storable(str(value)).strip()[:limit]
 
 
 def clean_html(value: object) -> str:
-    """HTML with only harmless tags left: no script, no style, no image, no link except to http and https."""
+    """HTML with harmless tags only: no scripts, no styles, no images, links only to http and https."""
     return nh3.clean(
         clean_text(value, MAX_HTML),
         tags=_BLOCKS | _WORDS,
@@ -35,7 +35,7 @@ def clean_html(value: object) -> str:
 
 
 def clean_url(value: object) -> str:
-    """An http or https address of at most 500 characters, or ""; anything else could run a script when clicked."""
+    """An http or https address of at most 500 characters; "" for anything else, because it could run a script when clicked."""
     text = clean_text(value, 501)
     try:
         parts = urlsplit(text)
@@ -45,7 +45,7 @@ def clean_url(value: object) -> str:
 
 
 def capped(limit: int) -> BeforeValidator:
-    """Make a pydantic text take any scalar or null, cleaned and cut at `limit` characters."""
+    """A pydantic validator that turns any scalar or null into a clean text of at most `limit` characters."""
 
     def convert(value: object) -> str:
         if isinstance(value, (dict, list)):

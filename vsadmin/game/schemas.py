@@ -1,4 +1,4 @@
-"""What the API says of the game: shapes only."""
+"""Request and response schemas of the game's API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ModsQuery(Schema):
 
 
 class VersionOut(Schema):
-    """A game version with its server build; the file's fields are null when there is none."""
+    """A game version with its server build; the fields of the file are null when the version has no server build."""
 
     version: str
     channel: str
@@ -56,7 +56,7 @@ class VersionOut(Schema):
 
 
 class ModOut(Schema):
-    """An installed mod; `problem` is null, or why the package cannot be read or is not loaded."""
+    """An installed mod; `problem` says why the package is unreadable or not loaded, and is null otherwise."""
 
     modid: str
     name: str
@@ -87,7 +87,7 @@ class ModOut(Schema):
 
 
 class DiskSpaceOut(Schema):
-    """The file system of the data folder, in bytes; `low` when the game server would soon stop for lack of space."""
+    """The file system of the data folder; `low` when less is free than the limit at which the game server stops itself."""
 
     total_bytes: int
     used_bytes: int
@@ -97,7 +97,7 @@ class DiskSpaceOut(Schema):
 
 
 class ServerOut(Schema):
-    """The game server as it was last seen, at `checked_at`."""
+    """The game server as observed at `checked_at`."""
 
     state: Literal["not_installed", "stopped", "starting", "running", "stopping"]
     version: str | None
@@ -113,7 +113,7 @@ class ServerOut(Schema):
 
 
 class CachedAt(Schema):
-    """When each channel's data was last confirmed; null when it never was."""
+    """The time of each channel's last successful check; null before the first one."""
 
     stable: datetime | None
     unstable: datetime | None

@@ -1,4 +1,4 @@
-"""Real folders and packages, harmless and harmful ones."""
+"""Mod folders with real packages, including hostile ones."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def only(root: Path) -> FoundMod:
 def test_every_kind_of_package_of_the_sample_is_read(tmp_path: Path) -> None:
     build_sample(tmp_path)
     mods = found(tmp_path)
-    told = {name.removeprefix("Mods/"): (mod.modinfo.modid, mod.modinfo.version, mod.kind, mod.enabled, bool(mod.problem)) for name, mod in mods.items()}
-    assert told == {
+    facts = {name.removeprefix("Mods/"): (mod.modinfo.modid, mod.modinfo.version, mod.kind, mod.enabled, bool(mod.problem)) for name, mod in mods.items()}
+    assert facts == {
         "DeepForge_4.0.0.zip": ("DeepForge", "4.0.0", "zip", True, False),
         "OurHouseRules.zip": ("ourhouserules", "1.0.0", "zip", True, False),
         "broken_modinfo.zip": ("brokenmodinfo", "", "zip", True, True),
@@ -58,14 +58,14 @@ def test_every_kind_of_package_of_the_sample_is_read(tmp_path: Path) -> None:
     }
 
 
-def test_a_bare_mods_in_the_configuration_is_the_install_folder_s(root: Path) -> None:
+def test_a_relative_mod_path_starts_at_the_install_folder(root: Path) -> None:
     (root / "server" / "Mods" / "VSSurvivalMod.dll").touch()
     (root / "server" / "Mods" / "extra.dll").touch()
     configure(root, '{"ModPaths": ["Mods"]}')
     assert [Path(name).name for name in found(root)] == ["extra.dll"]
 
 
-def test_further_mod_paths_are_read_and_each_folder_once(root: Path) -> None:
+def test_every_configured_mod_folder_is_read_once(root: Path) -> None:
     (root / "more").mkdir()
     write_zip(root / "more" / "one.zip", '{"name": "One"}')
     write_zip(root / "data" / "Mods" / "two.zip", '{"name": "Two"}')
@@ -75,7 +75,7 @@ def test_further_mod_paths_are_read_and_each_folder_once(root: Path) -> None:
 
 
 @pytest.mark.parametrize("config", ["", "[]", '{"ModPaths": "Mods"}', '{"ModPaths": [null, 7, {}]}', '{"WorldConfig": {"DisabledMods": null}}', "{" * 5000])
-def test_a_strange_configuration_never_hides_the_mods(root: Path, config: str) -> None:
+def test_an_invalid_configuration_does_not_hide_the_mods(root: Path, config: str) -> None:
     write_zip(root / "data" / "Mods" / "one.zip", '{"name": "One"}')
     configure(root, config)
     assert list(found(root)) == ["Mods/one.zip"]
@@ -88,25 +88,25 @@ def test_mods_are_disabled_by_identifier_or_by_identifier_and_version(root: Path
     assert only(root).enabled is enabled
 
 
-def test_a_file_that_a_tool_renamed_is_listed_as_disabled(root: Path) -> None:
+def test_a_file_with_the_disabled_suffix_is_listed_as_disabled(root: Path) -> None:
     write_zip(root / "data" / "Mods" / "one.zip.disabled", '{"name": "One", "version": "1.0.0"}')
     mod = only(root)
     assert (mod.modinfo.modid, mod.modinfo.version, mod.enabled) == ("one", "1.0.0", False)
 
 
-def test_a_modinfo_of_ten_gigabytes_stops_at_the_first_megabyte(root: Path) -> None:
+def test_a_huge_modinfo_is_read_only_up_to_one_megabyte(root: Path) -> None:
     with zipfile.ZipFile(root / "data" / "Mods" / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as package:
         package.writestr("modinfo.json", " " * 50_000_000)
     assert "larger than 1,048,576 bytes" in (only(root).problem or "")
 
 
-def test_a_zip_with_a_huge_table_of_contents_is_not_opened(root: Path) -> None:
+def test_a_zip_with_a_huge_central_directory_is_not_opened(root: Path) -> None:
     end = b"PK\x05\x06" + struct.pack("<4H2IH", 0, 0, 60_000, 60_000, 2**31, 0, 0)
     (root / "data" / "Mods" / "wide.zip").write_bytes(end)
-    assert "table of contents" in (only(root).problem or "")
+    assert "central directory" in (only(root).problem or "")
 
 
-def test_names_that_climb_out_of_the_zip_lead_nowhere(root: Path) -> None:
+def test_a_path_outside_the_zip_is_not_followed(root: Path) -> None:
     (root / "data" / "modinfo.json").write_text('{"name": "Outside"}')
     write_zip(root / "data" / "Mods" / "climber.zip", '{"name": "Climber"}', name="../modinfo.json")
     mod = only(root)
@@ -116,25 +116,25 @@ def test_names_that_climb_out_of_the_zip_lead_nowhere(root: Path) -> None:
 
 def test_a_modinfo_in_a_folder_of_the_zip_says_where_it_is(root: Path) -> None:
     write_zip(root / "data" / "Mods" / "nested.zip", '{"name": "Nested"}', name="nested/modinfo.json")
-    assert only(root).problem == "its modinfo.json is not at the root but at nested/modinfo.json, so the game ignores it"
+    assert only(root).problem == "modinfo.json is not at the root but at nested/modinfo.json, so the game ignores it"
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_methods_that_may_ask_for_gigabytes_are_not_unpacked(root: Path, method: int) -> None:
+def test_uncommon_compression_methods_are_not_unpacked(root: Path, method: int) -> None:
     with zipfile.ZipFile(root / "data" / "Mods" / "odd.zip", "w", method) as package:
         package.writestr("modinfo.json", '{"name": "Odd"}')
-    assert "compressed in a way" in (only(root).problem or "")
+    assert "compression method" in (only(root).problem or "")
 
 
-def test_pipes_and_dangling_links_are_passed_by(root: Path) -> None:
+def test_pipes_and_dangling_links_are_ignored(root: Path) -> None:
     os.mkfifo(root / "data" / "Mods" / "pipe.zip")
     (root / "data" / "Mods" / "gone.zip").symlink_to("/nowhere/at/all")
     (root / "data" / "Mods" / "trap").mkdir()
     os.mkfifo(root / "data" / "Mods" / "trap" / "modinfo.json")
-    assert only(root).problem == "modinfo.json is no regular file"
+    assert only(root).problem == "modinfo.json is not a regular file"
 
 
-def test_every_prefix_of_a_zip_is_a_problem_and_no_crash(root: Path) -> None:
+def test_every_truncated_zip_is_a_problem_and_not_a_crash(root: Path) -> None:
     write_zip(root / "data" / "Mods" / "whole.zip", '{"name": "Whole"}')
     whole = (root / "data" / "Mods" / "whole.zip").read_bytes()
     for length in range(0, len(whole), 7):
@@ -142,13 +142,13 @@ def test_every_prefix_of_a_zip_is_a_problem_and_no_crash(root: Path) -> None:
         assert only(root).problem
 
 
-def test_a_data_folder_that_is_gone_is_told_and_empties_nothing(root: Path) -> None:
+def test_a_missing_data_folder_is_reported(root: Path) -> None:
     inventory = take_inventory(root / "unmounted", root / "server")
     assert not inventory.mods
     assert "VS_DATA_DIR" in inventory.unreadable[""]
 
 
-def test_a_file_name_that_is_no_text_can_still_be_stored(root: Path) -> None:
+def test_a_file_name_that_is_not_utf_8_can_be_stored(root: Path) -> None:
     Path(os.fsdecode(os.fsencode(root / "data" / "Mods") + b"/\xff\xfe")).mkdir()
     assert only(root).file.encode()
 
@@ -162,13 +162,13 @@ def test_a_file_name_that_is_no_text_can_still_be_stored(root: Path) -> None:
         ('{"modid": "one\\u0000", "version": 1.5}', "one", "one", "1.5"),
     ],
 )
-def test_modinfo_is_read_as_the_game_reads_it(text: str, modid: str, name: str, version: str) -> None:
+def test_modinfo_is_parsed_as_the_game_does(text: str, modid: str, name: str, version: str) -> None:
     info = parse_modinfo(text.encode())
     assert (info.modid, info.name, info.version) == (modid, name, version)
 
 
 @pytest.mark.parametrize("text", ["[]", "7", "{}", '{"name": "石窯"}', '{"modid": {"a": 1}}'])
-def test_a_modinfo_without_identity_is_refused(text: str) -> None:
+def test_a_modinfo_without_identity_is_rejected(text: str) -> None:
     with pytest.raises(LenientJsonError):
         parse_modinfo(text.encode())
 
@@ -180,7 +180,7 @@ def test_a_modinfo_without_identity_is_refused(text: str) -> None:
         st.none() | st.integers() | st.text() | st.lists(st.text()) | st.dictionaries(st.text(), st.text()),
     ).map(lambda value: json.dumps(value).encode())
 )
-def test_any_bytes_are_a_modinfo_or_refused(raw: bytes) -> None:
+def test_any_bytes_are_a_modinfo_or_rejected(raw: bytes) -> None:
     try:
         info = parse_modinfo(raw)
     except LenientJsonError:

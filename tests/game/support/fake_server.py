@@ -1,10 +1,9 @@
-"""A process that looks like the game server: its name, its arguments, its port."""
+"""A process with the name, the arguments and the port of the game server."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,19 +24,19 @@ for line in sys.stdin:
 
 
 class FakeServer:
-    """A running pretender that listens when told to."""
+    """A running fake; `send` takes `listen` and `close` and returns after the fake has obeyed."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
-        self._answer()
+        self._wait_for_reply()
 
-    def tell(self, word: str) -> None:
+    def send(self, command: str) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.write(f"{command}\n")
         self.process.stdin.flush()
-        self._answer()
+        self._wait_for_reply()
 
-    def _answer(self) -> None:
+    def _wait_for_reply(self) -> None:
         assert self.process.stdout is not None
         assert self.process.stdout.readline()
 
@@ -56,12 +55,6 @@ def run_fake_server(folder: Path, port: int, data_dir: Path | None, dotnet: bool
     finally:
         process.kill()
         process.communicate()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def remove_install(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Servers that mean harm: whatever a script does to a connection, on a real socket."""
+"""HTTP servers that misbehave: a script decides what each connection gets, on a real socket."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from types import TracebackType
 
 Script = Callable[[socket.socket, threading.Event], None]
+"""Answers one connection whose request has been read; the event is set when the server closes."""
+
 BOMB = gzip.compress(b"[" + b" " * 20_000_000)
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 class HostileServer:
-    """One script for each connection; a context manager that gives the address."""
+    """Runs one script for each connection; `requests` holds what the clients sent."""
 
     def __init__(self, script: Script) -> None:
+        self.requests: list[bytes] = []
         self._script = script
-        self._over = threading.Event()
+        self._closing = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._threads: list[threading.Thread] = []
-
-    def __enter__(self) -> str:
         self._start(self._accept)
+
+    @property
+    def url(self) -> str:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._over.set()
+    def close(self) -> None:
+        self._closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
@@ -42,20 +45,20 @@ class HostileServer:
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
-            while not self._over.is_set():
+            while not self._closing.is_set():
                 connection, _ = self._listener.accept()
                 self._start(lambda accepted=connection: self._serve(accepted))  # type: ignore[misc]  # the default binds the variable of the loop
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            connection.recv(65_536)
-            self._script(connection, self._over)
+            self.requests.append(connection.recv(65_536))
+            self._script(connection, self._closing)
 
 
 def says(head: str, body: bytes = b"") -> Script:
-    """One whole answer; `head` without its end."""
+    """One complete answer; `head` without the empty line at its end."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, closing: threading.Event) -> None:
         lines = "\r\n".join([*head.splitlines(), f"Content-Length: {len(body)}", "Connection: close", "", ""])
         connection.sendall(lines.encode() + body)
 
@@ -63,41 +66,41 @@ def says(head: str, body: bytes = b"") -> Script:
 
 
 def in_turn(*scripts: Script) -> Script:
-    """Each connection gets the next script."""
-    waiting = iter(scripts)
+    """The first connection gets the first script, the second one the second, and so on."""
+    queue = iter(scripts)
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
-        next(waiting)(connection, over)
+    def script(connection: socket.socket, closing: threading.Event) -> None:
+        next(queue)(connection, closing)
 
     return script
 
 
-def bomb(connection: socket.socket, over: threading.Event) -> None:
-    """Twenty kilobytes that become twenty megabytes."""
+def bomb(connection: socket.socket, closing: threading.Event) -> None:
+    """Twenty kilobytes that decompress to twenty megabytes."""
     connection.sendall(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB)
 
 
-def endless(connection: socket.socket, over: threading.Event) -> None:
+def endless(connection: socket.socket, closing: threading.Event) -> None:
     connection.sendall(OK + b"\r\n[")
-    while not over.is_set():
+    while not closing.is_set():
         connection.sendall(b" " * 65_536)
 
 
-def drip(connection: socket.socket, over: threading.Event) -> None:
-    """A byte now and then: each read succeeds, and the whole never ends."""
+def drip(connection: socket.socket, closing: threading.Event) -> None:
+    """A byte every 50 ms: each read succeeds, and the answer never ends."""
     connection.sendall(OK + b"Content-Length: 1000000\r\n\r\n")
-    while not over.wait(0.05):
+    while not closing.wait(0.05):
         connection.sendall(b" ")
 
 
-def hang(connection: socket.socket, over: threading.Event) -> None:
-    over.wait(30)
+def hang(connection: socket.socket, closing: threading.Event) -> None:
+    closing.wait(30)
 
 
-def reset(connection: socket.socket, over: threading.Event) -> None:
+def reset(connection: socket.socket, closing: threading.Event) -> None:
     connection.sendall(OK + b"Content-Length: 100\r\n\r\n{")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def cut_short(connection: socket.socket, over: threading.Event) -> None:
+def cut_short(connection: socket.socket, closing: threading.Event) -> None:
     connection.sendall(OK + b'Content-Length: 100\r\n\r\n{"1.22.7"')

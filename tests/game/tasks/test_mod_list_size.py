@@ -1,4 +1,4 @@
-"""The whole mod list at its real size: what is written, in how small steps; the time is printed by `-s`."""
+"""The mod list at its real size: the number of written rows and the size of transactions; `-s` prints the time."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def many_mods() -> list[dict[str, Any]]:
     ]
 
 
-def test_eight_thousand_mods_are_written_in_small_steps_and_then_only_what_changed(
+def test_eight_thousand_mods_are_written_in_small_transactions_and_then_only_changed_ones(
     run_job: RunJob, standin: StandIn, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "RETRY_BUDGET", RetryBudget())  # a list of this size takes the stand-in longer than the hasty have
+    monkeypatch.setattr(jobs, "RETRY_BUDGET", RetryBudget())  # the stand-in needs longer than the short budget for a list of this size
     standin.switches.library.mods += many_mods()
     seconds = {"first": timed(run_job), "again, unchanged": timed(run_job)}
     standin.switches.library.mods[-1]["downloads"] += 1

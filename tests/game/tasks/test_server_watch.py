@@ -1,4 +1,4 @@
-"""Real processes and real files; what the watch stores, and when."""
+"""The server watch, with real processes and real files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import psutil
 import pytest
 from django.test import Client
 
-from tests.game.support.fake_server import free_port, remove_install, run_fake_server
+from tests.game.support.fake_server import remove_install, run_fake_server
 from tests.game.support.run_job import RunJob
+from tests.support.processes import free_port
 from vsadmin.game.disk import server_process
 from vsadmin.game.disk.server_config import read_server_config
 from vsadmin.game.disk.server_install import installed_version
@@ -38,24 +39,24 @@ def touch_later(path: Path, seconds: float = 30) -> None:
 
 
 def age(folder: Path) -> None:
-    """Let everything in the folder be an hour old, as it is when a server starts."""
+    """Make every file in the folder an hour old, so that it is older than a server started by the test."""
     an_hour_ago = time.time() - 3600
     for path in sorted(folder.rglob("*"), reverse=True):
         os.utime(path, (an_hour_ago, an_hour_ago))
 
 
-def test_a_server_is_followed_from_nothing_to_its_end(run_job: RunJob, folder: Path, port: int) -> None:
+def test_every_state_of_a_server_is_observed(run_job: RunJob, folder: Path, port: int) -> None:
     age(folder)
     assert run_job("game_server_watch") == {"state": "stopped", "version": "1.22.6", "pending_restart": False, "changed": True}
     with run_fake_server(folder, port, folder / "data") as server:
         assert run_job("game_server_watch")["state"] == "starting"
-        server.tell("listen")
+        server.send("listen")
         assert run_job("game_server_watch")["state"] == "running"
         status = ServerStatus.objects.get()
         assert (status.pid, status.port, status.uptime_seconds) == (server.process.pid, port, status.uptime_seconds)
         assert status.uptime_seconds is not None
         assert status.uptime_seconds < 60
-        server.tell("close")
+        server.send("close")
         assert run_job("game_server_watch")["state"] == "stopping"
     assert run_job("game_server_watch")["state"] == "stopped"
     remove_install(folder)
@@ -76,12 +77,12 @@ def test_the_native_launcher_is_found_too(folder: Path, port: int) -> None:
         assert found.pid == server.process.pid
 
 
-def test_the_server_next_door_is_not_ours(folder: Path, port: int, tmp_path: Path) -> None:
+def test_a_server_with_another_data_folder_is_ignored(folder: Path, port: int, tmp_path: Path) -> None:
     with run_fake_server(folder, port, tmp_path / "another"):
         assert find_server(folder / "data", folder / "server") is None
 
 
-def test_without_a_data_path_the_install_folder_tells_whose_it_is(folder: Path, port: int, tmp_path: Path) -> None:
+def test_without_a_data_path_the_install_folder_identifies_the_server(folder: Path, port: int, tmp_path: Path) -> None:
     with run_fake_server(folder, port, None):
         assert find_server(folder / "data", folder / "server") is not None
         assert find_server(folder / "data", tmp_path / "elsewhere") is None
@@ -108,7 +109,7 @@ def test_the_data_path_is_read_from_the_command_line(line: str, path: str | None
     assert data_path_of(line.split()) == path
 
 
-def test_another_user_s_hidden_command_line_breaks_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hidden_command_line_falls_back_to_the_process_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(process: psutil.Process) -> list[str]:
         raise psutil.AccessDenied(process.pid)
 
@@ -122,18 +123,18 @@ def test_another_user_s_hidden_command_line_breaks_nothing(folder: Path, monkeyp
     ("changed", "reason"),
     [("data/serverconfig.json", "serverconfig.json"), ("data/Mods/lanternoil_2.0.3.zip", "Mods/lanternoil_2.0.3.zip"), ("data/Mods", "Mods/")],
 )
-def test_what_changed_since_the_start_makes_a_restart_pending(run_job: RunJob, folder: Path, port: int, changed: str, reason: str) -> None:
+def test_a_change_since_the_start_makes_a_restart_pending(run_job: RunJob, folder: Path, port: int, changed: str, reason: str) -> None:
     age(folder)
     with run_fake_server(folder, port, folder / "data") as server:
-        server.tell("listen")
-        age(folder / "server")  # the pretender's own program was just written
+        server.send("listen")
+        age(folder / "server")  # the program of the fake server was just written
         assert run_job("game_server_watch")["pending_restart"] is False
         touch_later(folder / changed)
         assert run_job("game_server_watch")["pending_restart"] is True
         assert ServerStatus.objects.get().pending_reasons == [reason]
 
 
-def test_the_configuration_that_the_server_writes_while_it_starts_is_no_reason(folder: Path, port: int) -> None:
+def test_a_configuration_written_while_the_server_starts_needs_no_restart(folder: Path, port: int) -> None:
     age(folder)
     with run_fake_server(folder, port, folder / "data"):
         process = find_server(folder / "data", folder / "server")
@@ -144,7 +145,7 @@ def test_the_configuration_that_the_server_writes_while_it_starts_is_no_reason(f
         assert pending_reasons(process, process.started_at, config, folder / "data", folder / "server") == ["serverconfig.json"]
 
 
-def test_the_note_that_the_game_drops_into_the_folder_is_no_reason(folder: Path, port: int) -> None:
+def test_the_game_s_note_in_the_mod_folder_needs_no_restart(folder: Path, port: int) -> None:
     age(folder)
     with run_fake_server(folder, port, folder / "data"):
         process = find_server(folder / "data", folder / "server")
@@ -154,7 +155,7 @@ def test_the_note_that_the_game_drops_into_the_folder_is_no_reason(folder: Path,
         assert pending_reasons(process, None, read_server_config(folder / "data"), folder / "data", folder / "server") == []
 
 
-def test_the_version_comes_from_the_marker_else_from_the_log(folder: Path) -> None:
+def test_the_version_comes_from_the_version_file_else_from_the_log(folder: Path) -> None:
     (folder / "server" / "assets" / "version-1.22.0-rc.10.txt").touch()
     (folder / "server" / "assets" / "version-nonsense.txt").touch()
     assert installed_version(folder / "server", folder / "data") == "1.22.6"
@@ -165,7 +166,7 @@ def test_the_version_comes_from_the_marker_else_from_the_log(folder: Path) -> No
     assert installed_version(folder / "server", folder / "data") == "1.21.5"
 
 
-def test_a_new_game_version_is_compared_with_the_mods_at_once(run_job: RunJob, folder: Path) -> None:
+def test_a_new_game_version_reassesses_the_mods_at_once(run_job: RunJob, folder: Path) -> None:
     run_job("game_server_watch")
     run_job("mod_cache_refresh")
     before = InstalledMod.objects.get(modid="quernstone").compatibility
@@ -176,7 +177,7 @@ def test_a_new_game_version_is_compared_with_the_mods_at_once(run_job: RunJob, f
 
 @pytest.mark.once
 @pytest.mark.alone
-def test_a_look_costs_no_more_than_twenty_milliseconds(folder: Path, port: int) -> None:
+def test_an_observation_costs_at_most_twenty_milliseconds(folder: Path, port: int) -> None:
     status = None
     with run_fake_server(folder, port, folder / "data"):
         times = []
@@ -188,13 +189,13 @@ def test_a_look_costs_no_more_than_twenty_milliseconds(folder: Path, port: int) 
 
 
 def test_only_the_last_thousand_changes_are_kept(db: None) -> None:
-    moment = datetime.now(UTC)
-    ServerStatusChange.objects.bulk_create(ServerStatusChange(state="stopped", port=1, seen_at=moment) for _ in range(1200))
-    ServerStatus.objects.record(Observation(state=ServerState.RUNNING, version="", port=1), moment)
+    now = datetime.now(UTC)
+    ServerStatusChange.objects.bulk_create(ServerStatusChange(state="stopped", port=1, seen_at=now) for _ in range(1200))
+    ServerStatus.objects.record(Observation(state=ServerState.RUNNING, version="", port=1), now)
     assert ServerStatusChange.objects.count() == 1000
 
 
-def test_health_tells_what_was_last_seen(run_job: RunJob, django_assert_num_queries: object) -> None:
+def test_the_health_block_shows_the_latest_observation(run_job: RunJob, django_assert_num_queries: object) -> None:
     assert health_block() == {
         "game_server": "not_installed",
         "game_server_version": None,
@@ -216,7 +217,7 @@ def test_healthz_shows_the_server(transactional_db: None, run_job: RunJob, clien
     assert data["game_server_version"] == "1.22.6"
 
 
-def test_uptime_does_not_grow_when_nobody_looks(db: None) -> None:
-    moment = datetime.now(UTC) - timedelta(hours=5)
-    ServerStatus.objects.record(Observation(state=ServerState.RUNNING, version="", port=1, started_at=moment - timedelta(seconds=90)), moment)
+def test_uptime_stands_still_when_the_watch_stops(db: None) -> None:
+    observed_at = datetime.now(UTC) - timedelta(hours=5)
+    ServerStatus.objects.record(Observation(state=ServerState.RUNNING, version="", port=1, started_at=observed_at - timedelta(seconds=90)), observed_at)
     assert health_block()["game_server_uptime"] == 90

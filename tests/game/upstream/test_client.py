@@ -1,9 +1,10 @@
-"""Each thing that an upstream can do wrong is one typed error, within the deadline."""
+"""Each fault of an upstream service becomes one typed error, within the deadline."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest
 from django.utils.http import http_date
 
 from tests.game.support import hostile_server as servers
-from tests.game.support.hostile_server import Script, in_turn, says
+from tests.game.support.hostile_server import HostileServer, Script, in_turn, says
 from tests.game.support.run_job import SHORT_BUDGET
 from vsadmin import __version__
 from vsadmin.game import exceptions
@@ -21,7 +22,7 @@ from vsadmin.game.standin.server import StandIn
 from vsadmin.game.upstream.client import FEED_BYTES, MAX_CONCURRENT_REQUESTS, FetchedJson, Upstream, retry_after_seconds
 from vsadmin.game.upstream.conditional import Validators
 
-Start = Callable[[Script], str]
+Start = Callable[[Script], HostileServer]
 
 
 def fetch(url: str, path: str = "stable.json", max_bytes: int = FEED_BYTES, known: Validators | None = None) -> FetchedJson:
@@ -35,19 +36,19 @@ def fetch(url: str, path: str = "stable.json", max_bytes: int = FEED_BYTES, know
 @pytest.mark.parametrize(
     ("script", "error", "message"),
     [
-        (servers.bomb, exceptions.UpstreamTooLarge, "more than 2,097,152 bytes"),
-        (servers.endless, exceptions.UpstreamTooLarge, "more than 2,097,152 bytes"),
+        (servers.bomb, exceptions.UpstreamTooLarge, "limit of 2,097,152 bytes"),
+        (servers.endless, exceptions.UpstreamTooLarge, "limit of 2,097,152 bytes"),
         (servers.drip, exceptions.UpstreamTimeout, f"no complete answer within {SHORT_BUDGET.deadline:g} s"),
-        (servers.hang, exceptions.UpstreamTimeout, "nothing came for too long"),
-        (servers.reset, exceptions.UpstreamUnreachable, "broken"),
-        (servers.cut_short, exceptions.UpstreamUnreachable, "broken"),
+        (servers.hang, exceptions.UpstreamTimeout, "no data for too long"),
+        (servers.reset, exceptions.UpstreamUnreachable, "failed or broke"),
+        (servers.cut_short, exceptions.UpstreamUnreachable, "failed or broke"),
         (says("HTTP/1.1 200 OK", b"  <!DOCTYPE html><title>Maintenance</title>"), exceptions.UpstreamNotJson, "answered HTML"),
-        (says("HTTP/1.1 200 OK", b""), exceptions.UpstreamNotJson, "answered nothing"),
+        (says("HTTP/1.1 200 OK", b""), exceptions.UpstreamNotJson, "empty answer"),
         (says("HTTP/1.1 200 OK", b"null"), exceptions.UpstreamNotJson, "answered null"),
-        (says("HTTP/1.1 200 OK", b'{"1.22.7": {"linux'), exceptions.UpstreamNotJson, "no complete JSON"),
+        (says("HTTP/1.1 200 OK", b'{"1.22.7": {"linux'), exceptions.UpstreamNotJson, "invalid or incomplete JSON"),
         (says("HTTP/1.1 200 OK", b"[" * 200_000), exceptions.UpstreamNotJson, "nested too deeply"),
-        (says("HTTP/1.1 200 OK", b"9" * 5000), exceptions.UpstreamNotJson, "no complete JSON"),
-        (says("HTTP/1.1 200 OK", b'"\xff\xfe"'), exceptions.UpstreamNotJson, "no complete JSON"),
+        (says("HTTP/1.1 200 OK", b"9" * 5000), exceptions.UpstreamNotJson, "invalid or incomplete JSON"),
+        (says("HTTP/1.1 200 OK", b'"\xff\xfe"'), exceptions.UpstreamNotJson, "invalid or incomplete JSON"),
         (says("HTTP/1.1 200 OK\nContent-Encoding: gzip", b"this is no gzip"), exceptions.UpstreamUnreachable, "DecodingError"),
         (says("HTTP/1.1 503 Service Unavailable\nRetry-After: 3600", b"<h1>read-only</h1>"), exceptions.UpstreamReadOnly, "HTTP 503"),
         (says("HTTP/1.1 500 Oops"), exceptions.UpstreamStatus, "HTTP 500"),
@@ -55,11 +56,11 @@ def fetch(url: str, path: str = "stable.json", max_bytes: int = FEED_BYTES, know
         (says("HTTP/1.1 304 Not Modified"), exceptions.UpstreamStatus, "HTTP 304"),
         (says("HTTP/1.1 302 Found\nLocation: https://example.invalid/feed"), exceptions.UpstreamRedirected, "another host"),
         (says("HTTP/1.1 302 Found\nLocation: /again"), exceptions.UpstreamRedirected, "more than 3 redirects"),
-        (says("NOT HTTP AT ALL"), exceptions.UpstreamUnreachable, "broken"),
+        (says("NOT HTTP AT ALL"), exceptions.UpstreamUnreachable, "failed or broke"),
     ],
 )
-def test_each_misbehaviour_is_a_clear_error_in_time(hostile: Start, script: Script, error: type[exceptions.UpstreamError], message: str) -> None:
-    url = hostile(script)
+def test_each_fault_raises_its_own_error_within_the_deadline(hostile: Start, script: Script, error: type[exceptions.UpstreamError], message: str) -> None:
+    url = hostile(script).url
     started = time.monotonic()
     with pytest.raises(error, match=message) as caught:
         fetch(url)
@@ -68,39 +69,34 @@ def test_each_misbehaviour_is_a_clear_error_in_time(hostile: Start, script: Scri
     assert time.monotonic() - started < SHORT_BUDGET.deadline + 5
 
 
-def test_nobody_there_is_an_error_too() -> None:
-    with pytest.raises(exceptions.UpstreamUnreachable, match="no connection"):
+def test_a_refused_connection_is_an_error_too() -> None:
+    with pytest.raises(exceptions.UpstreamUnreachable, match="connection failed"):
         fetch("http://127.0.0.1:9")
 
 
-def test_a_passing_failure_is_tried_again(hostile: Start) -> None:
-    assert fetch(hostile(in_turn(says("HTTP/1.1 503 Service Unavailable\nRetry-After: 0"), says("HTTP/1.1 200 OK", b"{}")))).data == {}
+def test_a_transient_failure_is_retried(hostile: Start) -> None:
+    assert fetch(hostile(in_turn(says("HTTP/1.1 503 Service Unavailable\nRetry-After: 0"), says("HTTP/1.1 200 OK", b"{}"))).url).data == {}
 
 
-def test_a_lasting_failure_is_not_tried_again(hostile: Start) -> None:
-    asked: list[int] = []
-
-    def script(connection: Any, over: Any) -> None:
-        asked.append(1)
-        says("HTTP/1.1 404 Not Found")(connection, over)
-
+def test_a_permanent_failure_is_not_retried(hostile: Start) -> None:
+    server = hostile(says("HTTP/1.1 404 Not Found"))
     with pytest.raises(exceptions.UpstreamStatus):
-        fetch(hostile(script))
-    assert len(asked) == 1
+        fetch(server.url)
+    assert len(server.requests) == 1
 
 
-def test_a_retry_after_beyond_the_deadline_is_not_waited_for(hostile: Start) -> None:
-    started = time.monotonic()
+def test_a_retry_after_beyond_the_deadline_fails_without_a_wait(hostile: Start) -> None:
+    server = hostile(says("HTTP/1.1 503 Service Unavailable\nRetry-After: 3600"))
     with pytest.raises(exceptions.UpstreamReadOnly):
-        fetch(hostile(says("HTTP/1.1 503 Service Unavailable\nRetry-After: 3600")))
-    assert time.monotonic() - started < SHORT_BUDGET.deadline
+        fetch(server.url)
+    assert len(server.requests) == 1
 
 
 def test_a_redirect_on_the_same_host_is_followed(hostile: Start) -> None:
-    assert fetch(hostile(in_turn(says("HTTP/1.1 302 Found\nLocation: /moved.json"), says("HTTP/1.1 200 OK", b'{"moved": 1}')))).data == {"moved": 1}
+    assert fetch(hostile(in_turn(says("HTTP/1.1 302 Found\nLocation: /moved.json"), says("HTTP/1.1 200 OK", b'{"moved": 1}'))).url).data == {"moved": 1}
 
 
-def test_unchanged_data_does_not_travel_again(standin: StandIn) -> None:
+def test_unchanged_data_is_not_sent_again(standin: StandIn) -> None:
     first = fetch(standin.url)
     again = fetch(standin.url, known=first.validators)
     assert first.validators.etag
@@ -109,34 +105,39 @@ def test_unchanged_data_does_not_travel_again(standin: StandIn) -> None:
     assert again.validators == first.validators
 
 
-def test_it_says_who_asks(standin: StandIn) -> None:
-    fetch(standin.url)
-    assert standin.switches.agents[-1].startswith(f"vsadmin/{__version__} (")
-    assert "contact" in standin.switches.agents[-1]
+def test_the_user_agent_names_vsadmin_and_a_contact(hostile: Start) -> None:
+    server = hostile(says("HTTP/1.1 200 OK", b"{}"))
+    fetch(server.url)
+    (request,) = server.requests
+    (agent,) = (line for line in request.decode().splitlines() if line.lower().startswith("user-agent: "))
+    assert f"vsadmin/{__version__} (" in agent
+    assert "contact" in agent
 
 
-def test_no_proxy_of_the_environment_comes_between(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_ignored(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert fetch(standin.url).data
 
 
-def test_at_most_four_requests_are_out_at_a_time(hostile: Start) -> None:
-    out: list[int] = []
+def test_four_requests_run_at_the_same_time_and_never_more(hostile: Start) -> None:
+    running: list[int] = []
     highest: list[int] = []
+    four = threading.Barrier(MAX_CONCURRENT_REQUESTS)
 
-    def script(connection: Any, over: Any) -> None:
-        out.append(1)
-        highest.append(len(out))
-        over.wait(0.05)
-        out.pop()
-        says("HTTP/1.1 200 OK", b"{}")(connection, over)
+    def script(connection: Any, closing: Any) -> None:
+        running.append(1)
+        four.wait(2)
+        closing.wait(0.02)  # a fifth request would arrive meanwhile
+        highest.append(len(running))
+        running.pop()
+        says("HTTP/1.1 200 OK", b"{}")(connection, closing)
 
     async def go(url: str) -> None:
         async with Upstream(url, SHORT_BUDGET) as upstream:
             await asyncio.gather(*(upstream.get_json("x", 10) for _ in range(20)))
 
-    asyncio.run(go(hostile(script)))
+    asyncio.run(go(hostile(script).url))
     assert max(highest) == MAX_CONCURRENT_REQUESTS
 
 
@@ -150,8 +151,8 @@ def test_retry_after_as_a_date_counts_from_now() -> None:
     assert 55 < (retry_after_seconds(in_a_minute) or 0) <= 60
 
 
-def test_the_caps_are_counted_after_decompression_and_not_before(hostile: Start) -> None:
+def test_the_size_limit_is_exact(hostile: Start) -> None:
     body = json.dumps({"1.22.7": {}}).encode()
-    assert fetch(hostile(says("HTTP/1.1 200 OK", body)), max_bytes=len(body)).data == {"1.22.7": {}}
+    assert fetch(hostile(says("HTTP/1.1 200 OK", body)).url, max_bytes=len(body)).data == {"1.22.7": {}}
     with pytest.raises(exceptions.UpstreamTooLarge):
-        fetch(hostile(says("HTTP/1.1 200 OK", body)), max_bytes=len(body) - 1)
+        fetch(hostile(says("HTTP/1.1 200 OK", body)).url, max_bytes=len(body) - 1)

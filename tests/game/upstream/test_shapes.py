@@ -1,4 +1,4 @@
-"""Whatever JSON upstream sends is taken, refused item by item, or refused as a whole; nothing else ever comes out."""
+"""Any JSON from upstream is accepted, rejected item by item, or rejected with an UpstreamError; no other error escapes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dicti
 
 
 def deep() -> Any:
-    """As deep as JSON gets past its reader."""
+    """A value nested almost as deeply as the JSON parser accepts."""
     value: Any = []
     for _ in range(900):
         value = [value]
@@ -86,7 +86,7 @@ def test_any_bytes_in_place_of_json(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("field", ["text", "homepageurl", "author", "tags", "lastreleased", "side", "downloads"])
-def test_nesting_that_json_survives_breaks_no_field(field: str) -> None:
+def test_deep_nesting_in_a_field_raises_no_other_error(field: str) -> None:
     rejected = RejectedItems()
     with contextlib.suppress(UpstreamUnexpected):
         parse_mod(URL, {"mod": {"modid": 1, "releases": [], field: deep()}, "statuscode": "200"}, rejected)
@@ -97,12 +97,12 @@ def test_nesting_that_json_survives_breaks_no_field(field: str) -> None:
 @pytest.mark.parametrize(
     ("code", "error"), [("404", UpstreamUnknownMod), ("400", UpstreamUnexpected), ("410", UpstreamUnexpected), (500, UpstreamUnexpected), (deep(), UpstreamUnexpected)]
 )
-def test_a_refusal_inside_a_success_is_an_error(code: object, error: type[UpstreamError]) -> None:
+def test_an_error_inside_an_http_200_is_an_error(code: object, error: type[UpstreamError]) -> None:
     with pytest.raises(error):
         parse_mod(URL, {"statuscode": code}, RejectedItems())
 
 
-def test_the_samples_lose_nothing() -> None:
+def test_no_item_of_the_samples_is_rejected() -> None:
     library, rejected = Library(), RejectedItems()
     assert len(parse_mod_list(URL, {"statuscode": "200", "mods": library.mods}, rejected)) == 40
     assert len(parse_feed(URL, library.stable, rejected)) == 17

@@ -1,6 +1,6 @@
-"""JSON as the game's own reader takes it: comments, trailing commas, single quotes, bare keys, a byte order mark.
+"""A parser for JSON as the game accepts it: with comments, trailing commas, single quotes, bare keys, a byte order mark.
 
-The text is turned into strict JSON, token by token, and read by the standard library.
+The text is rewritten as strict JSON, token by token, and parsed by the standard library.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 
 
 def decode(raw: bytes) -> str:
-    """The text in `raw`, by its byte order mark or as UTF-8; what is neither becomes replacement characters."""
+    """The text in `raw`, decoded by its byte order mark or as UTF-8; invalid bytes become replacement characters."""
     encoding = next((name for mark, name in _BOMS.items() if raw.startswith(mark)), "utf-8")
     return raw.decode(encoding, errors="replace")
 
 
 def loads(text: str) -> Any:
-    """The value that `text` describes; raises LenientJsonError for whatever no lenient reader could make sense of."""
+    """The value in `text`; raises LenientJsonError when it cannot be parsed."""
     try:
         return _read(text)
     except RecursionError:
@@ -47,7 +47,7 @@ def loads(text: str) -> Any:
 
 def _read(text: str) -> Any:
     try:
-        # Most files are strict JSON, which is read a hundred times as fast.
+        # Most files are strict JSON, and the standard library parses it a hundred times faster.
         return json.loads(text.removeprefix("\ufeff"), strict=False)
     except ValueError:
         return json.loads("".join(_without_trailing_commas(_strict_tokens(text))), strict=False)
@@ -75,7 +75,7 @@ def _strict(group: str, token: str) -> str:
 
 
 def _requote(match: re.Match[str]) -> str:
-    """The same character, escaped as strict JSON allows: an escape that JSON does not know is the character itself."""
+    """The character, escaped as strict JSON requires; an escape that JSON does not define stands for the character itself."""
     escaped, quote = match.groups()
     if quote:
         return '\\"'

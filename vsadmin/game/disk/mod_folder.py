@@ -1,4 +1,4 @@
-"""The folders that the game server takes its mods from, and what lies in them."""
+"""The folders from which the game server loads mods, and the packages in them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from vsadmin.game.sanitize import clean_text
 
 MAX_ENTRIES = 5000
 DISABLED_SUFFIX = ".disabled"
-"""A suffix that tools put behind a mod's file name to switch it off; the game then ignores the file."""
+"""The suffix that mod managers append to a file name to disable the mod; the game ignores such a file."""
 
-# They come with the game, and the game's own version is theirs.
+# Part of the game itself; they have the game's version.
 BUNDLED_MODS = {"vssurvivalmod.dll", "vscreativemod.dll", "vsessentials.dll"}
 
 READERS: dict[str, Callable[[Path], Modinfo]] = {"zip": read_zip, "folder": read_folder, "cs": read_source, "dll": read_library}
@@ -26,7 +26,7 @@ READERS: dict[str, Callable[[Path], Modinfo]] = {"zip": read_zip, "folder": read
 
 @dataclass(frozen=True, slots=True)
 class FoundMod:
-    """One package in a mod folder; `problem` says why its modinfo is only a guess."""
+    """One package in a mod folder; when `problem` is set, the package is unreadable and `modinfo` is guessed from the file name."""
 
     file: str
     kind: str
@@ -37,7 +37,7 @@ class FoundMod:
 
 @dataclass(slots=True)
 class Inventory:
-    """Everything found, and the folders (as `FoundMod.file` begins) that could not be read, with the reason."""
+    """All packages found; `unreadable` maps the prefix of `FoundMod.file` of a folder that could not be read to the reason."""
 
     mods: list[FoundMod] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -45,31 +45,31 @@ class Inventory:
 
 
 def mod_folders(data_dir: Path, server_dir: Path, config: ServerConfig) -> list[Path]:
-    """The data folder's own `Mods` and whatever the configuration names; a bare "Mods" there is the install folder's."""
+    """The data folder's `Mods` and the folders in the configuration; relative paths there start at the install folder."""
     named = [server_dir / path for path in config.mod_paths] or [server_dir / "Mods"]
     folders = {os.path.realpath(folder): folder for folder in [*reversed(named), data_dir / "Mods"]}
     return list(reversed(folders.values()))
 
 
 def take_inventory(data_dir: Path, server_dir: Path) -> Inventory:
-    """Read every mod folder; one bad package or folder never hides the others."""
+    """Read every mod folder; an unreadable package or folder does not affect the others."""
     config = read_server_config(data_dir)
     inventory = Inventory(config_problem=config.problem)
     if not data_dir.is_dir():
-        inventory.unreadable[""] = f"the data folder {data_dir} is not there; set VS_DATA_DIR to the server's data path"
+        inventory.unreadable[""] = f"the data folder {data_dir} does not exist; set VS_DATA_DIR to the server's data path"
         return inventory
     for folder in mod_folders(data_dir, server_dir, config):
         try:
             inventory.mods.extend(_mods_in(folder, _prefix(folder, data_dir), config))
         except FileNotFoundError:
-            continue  # the configuration may name folders that were never made
+            continue  # the configuration may name folders that do not exist
         except OSError as error:
             inventory.unreadable[_prefix(folder, data_dir)] = f"{folder} cannot be read ({error.strerror})"
     return inventory
 
 
 def _prefix(folder: Path, data_dir: Path) -> str:
-    """How the files of a folder are called: relative to the data folder where they are inside it."""
+    """The prefix of `FoundMod.file` for a folder: its path, relative to the data folder if it is inside."""
     shown = folder.relative_to(data_dir) if folder.is_relative_to(data_dir) else folder
     return clean_text(shown.as_posix(), 400) + "/"
 
@@ -83,7 +83,7 @@ def _mods_in(folder: Path, prefix: str, config: ServerConfig) -> Iterator[FoundM
 
 
 def kind_of(path: Path) -> str | None:
-    """`zip`, `folder`, `cs` or `dll`; None for what is no mod: the game's own, hidden files, pipes, notes."""
+    """`zip`, `folder`, `cs` or `dll`; None for the game's own mods, hidden files, pipes, and other files."""
     name = path.name.lower()
     if name.startswith(".") or name in BUNDLED_MODS:
         return None
@@ -108,7 +108,7 @@ def _found(path: Path, prefix: str, kind: str, config: ServerConfig) -> FoundMod
 
 
 def _guess(path: Path) -> Modinfo:
-    """A name for a package that says none of itself: the file's, without what looks like a version."""
+    """The identity of an unreadable package: its file name without suffixes and version."""
     stem = re.sub(r"(\.(zip|cs|dll))?(\.disabled)?$", "", path.name, flags=re.IGNORECASE)
     name = clean_text(re.sub(r"[-_ ]?v?[0-9]+(\.[0-9]+)+.*$", "", stem), 200) or "unnamed"
     return Modinfo(modid=derive_modid(name) or "unnamed", name=name)

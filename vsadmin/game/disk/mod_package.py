@@ -1,4 +1,4 @@
-"""Mod packages: a zip, a folder, a .cs or a .dll, opened as if somebody meant harm."""
+"""Reads the modinfo of a mod package (a zip, a folder, a .cs or a .dll) with limits against hostile files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vsadmin.game.exceptions import GameError
 
 MODINFO = "modinfo.json"
 MAX_DIRECTORY_BYTES = 16 * 1_048_576
-"""The largest table of contents of a zip that we load: about 200,000 files."""
+"""The largest central directory of a zip that is loaded: about 200,000 files."""
 
-# What libraries raise for bytes that are no zip; NotImplementedError and RuntimeError: an unknown or encrypted one.
+# Raised by zipfile and zlib for damaged zips; NotImplementedError and RuntimeError for unknown or encrypted ones.
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, NotImplementedError, RuntimeError, OSError)
 
 _ATTRIBUTE = re.compile(r"\[\s*assembly\s*:\s*ModInfo(?:Attribute)?\s*\((.*?)\)\s*\]", re.DOTALL)
@@ -25,7 +25,7 @@ _POSITIONAL = re.compile(rf"\s*{_STRING}(?:\s*,\s*{_STRING})?")
 
 
 class PackageProblem(GameError):
-    """A package cannot be read as a mod; the message says why."""
+    """The package cannot be read as a mod."""
 
 
 def read_zip(path: Path) -> Modinfo:
@@ -37,33 +37,33 @@ def read_zip(path: Path) -> Modinfo:
     except PackageProblem:
         raise
     except ZIP_ERRORS as error:
-        raise PackageProblem(f"it is no readable zip ({error})") from error
+        raise PackageProblem(f"the zip cannot be read ({error})") from error
 
 
 def _refuse_huge_directory(path: Path) -> None:
-    """The standard library loads the whole table of contents at once, so its size is looked at first."""
+    """Check the size of the central directory first, because the standard library loads all of it at once."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - 65_557))
         tail = file.read()
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) < end + 22:
-        raise PackageProblem("it is no zip, or its end is missing")
+        raise PackageProblem("not a zip, or its end is missing")
     (directory_bytes,) = struct.unpack_from("<I", tail, end + 12)
     if directory_bytes > MAX_DIRECTORY_BYTES:
-        raise PackageProblem(f"its table of contents has {directory_bytes:,} bytes, more than any mod needs")
+        raise PackageProblem(f"the central directory of the zip has {directory_bytes:,} bytes, more than any mod needs")
 
 
 def _zip_member(package: zipfile.ZipFile) -> bytes:
     names = {name.lower(): name for name in package.namelist()}
     if MODINFO not in names:
         nested = next((name for name in names if name.endswith(f"/{MODINFO}")), "")
-        where = f"its {MODINFO} is not at the root but at {names[nested]}" if nested else f"it has no {MODINFO} at its root"
+        where = f"{MODINFO} is not at the root but at {names[nested]}" if nested else f"no {MODINFO} at the root"
         raise PackageProblem(f"{where}, so the game ignores it")
     member = package.getinfo(names[MODINFO])
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        # Other methods may ask for gigabytes before the first byte comes out.
-        raise PackageProblem(f"its {MODINFO} is compressed in a way that the game does not read")
+        # Other methods may allocate gigabytes before they return the first byte.
+        raise PackageProblem(f"{MODINFO} uses a compression method that the game does not read")
     with package.open(member) as file:
         return file.read(MAX_MODINFO_BYTES + 1)
 
@@ -73,24 +73,24 @@ def read_folder(path: Path) -> Modinfo:
     try:
         names = {child.name.lower(): child for child in path.iterdir() if child.name.lower() == MODINFO}
         if MODINFO not in names:
-            raise PackageProblem(f"it has no {MODINFO}, so the game ignores it")
+            raise PackageProblem(f"no {MODINFO}, so the game ignores it")
         return _parse(_read_regular(names[MODINFO]))
     except OSError as error:
-        raise PackageProblem(f"it cannot be read ({error.strerror})") from error
+        raise PackageProblem(f"cannot be read ({error.strerror})") from error
 
 
 def read_source(path: Path) -> Modinfo:
-    """The ModInfo attribute in a .cs file, or its name; raises PackageProblem."""
+    """The ModInfo attribute of a .cs file, else its file name; raises PackageProblem."""
     try:
         text = _read_regular(path).decode("utf-8-sig", errors="replace")
     except OSError as error:
-        raise PackageProblem(f"it cannot be read ({error.strerror})") from error
+        raise PackageProblem(f"cannot be read ({error.strerror})") from error
     attribute = _ATTRIBUTE.search(text)
     return _of_attribute(attribute[1], path) if attribute else read_library(path)
 
 
 def read_library(path: Path) -> Modinfo:
-    """What the name of a file tells; a compiled mod keeps the rest where only the game looks."""
+    """The identity of a .dll from its file name; its attributes are compiled and only the game reads them."""
     return Modinfo(modid=derive_modid(path.stem) or "unnamed", name=path.stem)
 
 
@@ -114,17 +114,17 @@ def _named(arguments: str, name: str) -> str:
 
 
 def _read_regular(path: Path) -> bytes:
-    """The first megabyte of a file; a pipe or a device would never end."""
+    """The first megabyte of a regular file; reading a pipe or a device might never end."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise PackageProblem(f"{path.name} is no regular file")
+        raise PackageProblem(f"{path.name} is not a regular file")
     with path.open("rb") as file:
         return file.read(MAX_MODINFO_BYTES + 1)
 
 
 def _parse(raw: bytes) -> Modinfo:
     if len(raw) > MAX_MODINFO_BYTES:
-        raise PackageProblem(f"its {MODINFO} is larger than {MAX_MODINFO_BYTES:,} bytes")
+        raise PackageProblem(f"{MODINFO} is larger than {MAX_MODINFO_BYTES:,} bytes")
     try:
         return parse_modinfo(raw)
     except GameError as error:
-        raise PackageProblem(f"its {MODINFO} cannot be read: {error}") from error
+        raise PackageProblem(f"{MODINFO} cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""modinfo.json: what a mod says of itself, read as kindly as the game reads it."""
+"""modinfo.json, the identity of a mod, parsed as leniently as the game does."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def _dependencies(value: object) -> dict[str, str]:
 
 
 def derive_modid(name: str) -> str:
-    """The identifier of a mod that gives none: the letters and digits of its name, in lower case."""
+    """The identifier of a mod without a `modid`: the letters and digits of its name, in lower case."""
     return re.sub(r"[^a-z0-9]", "", name.lower())[:100]
 
 
 class Modinfo(BaseModel):
-    """The identity of a mod, as its package states it."""
+    """The fields of modinfo.json that vsadmin uses."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -51,21 +51,21 @@ class Modinfo(BaseModel):
     dependencies: Annotated[dict[str, str], BeforeValidator(_dependencies)] = {}
 
     @model_validator(mode="after")
-    def _name_and_modid_stand_in_for_each_other(self) -> Modinfo:
+    def _fill_name_and_modid(self) -> Modinfo:
         self.modid = self.modid or derive_modid(self.name)
         self.name = self.name or self.modid
         if not self.modid:
-            raise ValueError("it has no modid, and no name to derive one from")
+            raise ValueError("neither a modid nor a name to derive it from")
         return self
 
     @property
     def game_minimum(self) -> str:
-        """The lowest game version that the mod asks for, or "" when any will do."""
+        """The lowest game version that the mod requires; "" when it has no requirement."""
         return self.dependencies.get("game", "").replace("*", "")
 
 
 def parse_modinfo(raw: bytes) -> Modinfo:
-    """What the bytes of a modinfo.json say; raises LenientJsonError, whose message says why they say nothing."""
+    """The content of a modinfo.json; raises LenientJsonError when it is invalid."""
     data = loads(decode(raw))
     if not isinstance(data, dict):
         raise LenientJsonError(f"expected an object with modid and name, got a {type(data).__name__}")

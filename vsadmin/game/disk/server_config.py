@@ -1,4 +1,4 @@
-"""serverconfig.json: what of it matters here, read without trust."""
+"""The settings in serverconfig.json that vsadmin uses; a missing or invalid value becomes the game's default."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_BYTES = 4_194_304
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """The settings of the game server that vsadmin looks at; `problem` says why they are only the defaults."""
+    """Settings of the game server; `problem` says why all of them are defaults, and is "" otherwise."""
 
     port: int = DEFAULT_PORT
     mod_paths: tuple[str, ...] = ()
@@ -28,23 +28,23 @@ class ServerConfig:
     problem: str = ""
 
     def disables(self, modid: str, version: str) -> bool:
-        """Whether the configuration switches the mod off, by `id` or by `id@version`."""
+        """Whether the configuration disables the mod, by `id` or by `id@version`."""
         return bool(self.disabled_mods & {modid.lower(), f"{modid}@{version}".lower()})
 
 
 def read_server_config(data_dir: Path) -> ServerConfig:
-    """The configuration in the data folder; the defaults when there is none, or none that can be read."""
+    """The configuration in the data folder; the defaults when the file is missing or unreadable."""
     path = data_dir / FILE
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
-            return ServerConfig(problem=f"{FILE} is no file, or is larger than {MAX_BYTES:,} bytes")
+            return ServerConfig(problem=f"{FILE} is not a regular file, or is larger than {MAX_BYTES:,} bytes")
         values = loads(decode(path.read_bytes()))
     except FileNotFoundError:
         return ServerConfig()
     except (OSError, LenientJsonError) as error:
         return ServerConfig(problem=f"{FILE} cannot be read: {error}"[:500])
-    return _of(values) if isinstance(values, dict) else ServerConfig(problem=f"{FILE} holds no object")
+    return _of(values) if isinstance(values, dict) else ServerConfig(problem=f"{FILE} does not contain an object")
 
 
 def _of(values: dict[str, Any]) -> ServerConfig:

@@ -1,4 +1,4 @@
-"""The game server's process, found by what every user may see of it."""
+"""Finds the game server's process from data that every user of the machine may read."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ServerProcess:
 
 
 def find_server(data_dir: Path, server_dir: Path, last_pid: int | None = None) -> ServerProcess | None:
-    """The process that runs this server, or None; the one of last time is looked at first, because that is cheap."""
-    if last_pid is not None and (found := _at(last_pid, data_dir, server_dir)):
+    """The process of this server, or None; `last_pid` is checked first, which avoids a scan of all processes."""
+    if last_pid is not None and (found := _server_with_pid(last_pid, data_dir, server_dir)):
         return found
-    return next((found for pid in psutil.pids() if _may_be_server(pid) and (found := _at(pid, data_dir, server_dir))), None)
+    return next((found for pid in psutil.pids() if _may_be_server(pid) and (found := _server_with_pid(pid, data_dir, server_dir))), None)
 
 
 def _may_be_server(pid: int) -> bool:
-    """A cheap first question, because it is asked of every process every ten seconds."""
+    """A cheap filter: it runs for every process on the machine every ten seconds."""
     if not psutil.LINUX:
         return True
     try:
@@ -43,7 +43,7 @@ def _may_be_server(pid: int) -> bool:
         return False
 
 
-def _at(pid: int, data_dir: Path, server_dir: Path) -> ServerProcess | None:
+def _server_with_pid(pid: int, data_dir: Path, server_dir: Path) -> ServerProcess | None:
     try:
         process = psutil.Process(pid)
         with process.oneshot():
@@ -58,14 +58,14 @@ def _is_server(process: psutil.Process, data_dir: Path, server_dir: Path) -> boo
     try:
         arguments = process.cmdline()
     except psutil.AccessDenied:
-        # Another user's, on a machine that hides command lines: the name has to do.  Linux cuts it at 15 characters.
+        # The machine hides command lines of other users: compare the name, which Linux cuts at 15 characters.
         return process.name() in {PROGRAM, PROGRAM[:15], f"{PROGRAM}.exe"}
     program = program_of(arguments)
     return program is not None and _is_ours(process, arguments, PurePath(program), data_dir, server_dir)
 
 
 def program_of(arguments: Sequence[str]) -> str | None:
-    """The game server that a command line runs; None when it only mentions one, as an editor or a screen does."""
+    """The game server program that a command line runs; None when it is only an argument, as for an editor or `screen`."""
     if not arguments:
         return None
     if PurePath(arguments[0]).name in PROGRAMS:
@@ -76,7 +76,7 @@ def program_of(arguments: Sequence[str]) -> str | None:
 
 
 def data_path_of(arguments: Sequence[str]) -> str | None:
-    """The data folder that a command line names, if it names one."""
+    """The value of `--dataPath` in a command line, or None."""
     for index, argument in enumerate(arguments):
         name, _, value = argument.partition("=")
         if name.lower() == "--datapath":
@@ -85,7 +85,7 @@ def data_path_of(arguments: Sequence[str]) -> str | None:
 
 
 def _is_ours(process: psutil.Process, arguments: Sequence[str], program: PurePath, data_dir: Path, server_dir: Path) -> bool:
-    """Several servers may share a machine: the data folder tells them apart, else the install folder."""
+    """Tell servers on the same machine apart: by `--dataPath`, else by the install folder."""
     named = data_path_of(arguments)
     folder = named if named is not None else str(program.parent)
     wanted = data_dir if named is not None else server_dir
@@ -93,12 +93,12 @@ def _is_ours(process: psutil.Process, arguments: Sequence[str], program: PurePat
         try:
             folder = str(Path(process.cwd()) / folder)
         except PROCESS_ERRORS:
-            return True  # its working folder is private, and nothing speaks against it
+            return True  # the working folder is not readable, so it cannot exclude the process
     return os.path.realpath(folder) == os.path.realpath(wanted)
 
 
 def is_listening(pid: int, port: int) -> bool | None:
-    """Whether somebody listens on the TCP port, as that process sees the network; None when this system does not tell."""
+    """Whether the TCP port has a listener in the network namespace of the process; None when the system does not show it."""
     wanted, tables = f":{port:04X}", 0
     for name in ("tcp", "tcp6"):
         for folder in (Path(f"/proc/{pid}/net"), Path("/proc/net")):

@@ -1,8 +1,8 @@
-"""Which release of a mod fits which game: pure rules, no rows.
+"""Whether a release of a mod is compatible with a game version.
 
-Authors tick exact game versions by hand.  A release ticked for the very version that runs is *compatible*;
-one ticked for another version of the same line (1.22.x), or for none, is *not verified*, because the game
-itself accepts any version of its line; one ticked only for other lines is *incompatible*.
+Authors tick exact game versions by hand in the mod database.  A release that is ticked for the installed game version is
+*compatible*.  A release that is ticked for another version of the same line (1.22.x), or for no version, is *not verified*:
+the game itself accepts any version of its line.  A release that is ticked only for other lines is *incompatible*.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COMPATIBLE, NOT_VERIFIED, INCOMPATIBLE, UNKNOWN = "compatible", "not_verified", 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFacts:
-    """What matters of a release here."""
+    """The part of a release that decides compatibility; `has_file` is False when the download is lost upstream."""
 
     version: str
     game_versions: Sequence[str]
@@ -26,7 +26,7 @@ class ReleaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is known of an installed mod, given its releases and the game it runs in."""
+    """An installed mod compared with its releases and the installed game version; "" where a version is unknown."""
 
     latest: str = ""
     latest_compatible: str = ""
@@ -35,7 +35,7 @@ class Assessment:
 
 
 def fits(game_versions: Sequence[str], game: Version) -> str:
-    """How well a release ticked for `game_versions` fits `game`."""
+    """The compatibility of a release that is ticked for `game_versions` with the version `game`."""
     ticked = [version for text in game_versions if (version := read_game_version(text))]
     if game in ticked:
         return COMPATIBLE
@@ -45,7 +45,7 @@ def fits(game_versions: Sequence[str], game: Version) -> str:
 
 
 def _highest(releases: Sequence[ReleaseFacts], *, prereleases: bool) -> ReleaseFacts | None:
-    """The highest version, not the last upload.  Pre-releases count for who runs one, or when there is nothing else."""
+    """The release with the highest version, which need not be the last upload; pre-releases count if `prereleases`, or if nothing else exists."""
     versioned = [(version, release) for release in releases if release.has_file and (version := parse_mod_version(release.version))]
     finished = [(version, release) for version, release in versioned if not version.is_prerelease]
     candidates = versioned if prereleases or not finished else finished
@@ -58,10 +58,10 @@ def _too_old(game: Version, minimum: str) -> bool:
 
 
 def assess(releases: Sequence[ReleaseFacts], installed: str, game_version: str, game_minimum: str = "") -> Assessment:
-    """The assessment on the installed version of a mod; `game_version` "" means that the game's version is not known."""
+    """Compare the `installed` version of a mod with its releases; `game_version` is "" when the game's version is unknown."""
     game = read_game_version(game_version)
-    mine = parse_mod_version(installed)
-    prereleases = mine is not None and mine.is_prerelease
+    installed_version = parse_mod_version(installed)
+    prereleases = installed_version is not None and installed_version.is_prerelease
     latest = _highest(releases, prereleases=prereleases)
     fitting = _latest_fitting(releases, game, prereleases=prereleases) if game else None
     target = fitting if game else latest
@@ -69,8 +69,8 @@ def assess(releases: Sequence[ReleaseFacts], installed: str, game_version: str, 
     return Assessment(
         latest=latest.version if latest else "",
         latest_compatible=fitting.version if fitting else "",
-        update_available=bool(mine and offered and offered > mine),
-        compatibility=_compatibility(releases, mine, game, game_minimum),
+        update_available=bool(installed_version and offered and offered > installed_version),
+        compatibility=_compatibility(releases, installed_version, game, game_minimum),
     )
 
 
@@ -82,10 +82,10 @@ def _latest_fitting(releases: Sequence[ReleaseFacts], game: Version, *, prerelea
     return None
 
 
-def _compatibility(releases: Sequence[ReleaseFacts], mine: Version | None, game: Version | None, game_minimum: str) -> str:
+def _compatibility(releases: Sequence[ReleaseFacts], installed_version: Version | None, game: Version | None, game_minimum: str) -> str:
     if game is None:
         return UNKNOWN
     if _too_old(game, game_minimum):
         return INCOMPATIBLE
-    same = [release for release in releases if mine is not None and parse_mod_version(release.version) == mine]
+    same = [release for release in releases if installed_version is not None and parse_mod_version(release.version) == installed_version]
     return fits(same[0].game_versions, game) if same else UNKNOWN

@@ -1,6 +1,6 @@
-"""Version strings of the game and of its mods, and the order they stand in.
+"""Version strings of the game and of its mods, and their order.
 
-dev < pre < rc < release, and numbers count as numbers: 1.22.0-rc.9 < 1.22.0-rc.10 < 1.22.0.
+dev < pre < rc < release, and parts compare as numbers: 1.22.0-rc.9 < 1.22.0-rc.10 < 1.22.0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MOD = re.compile(r"\s*[vV]?\.?\s*([0-9]+(?:\.[0-9]+)*)\.?[-_. ]?([A-Za-z]*)[-_.
 
 
 class Kind(IntEnum):
-    """How finished a version is; the numbers are the order."""
+    """The stage of a version; a higher number is nearer to the release."""
 
     DEV = 0
     PRE = 1
@@ -31,15 +31,15 @@ _AFTER_RELEASE = {"c", "d", "e", "f", "fix", "hotfix", "patch", "post", "r", "re
 
 
 class BadVersion(ValueError):
-    """A string is no version of the game."""
+    """A string is not a game version."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"{text[:MAX_LENGTH]!r} is no game version; expected something like 1.22.6 or 1.23.0-rc.1")
+        super().__init__(f"{text[:MAX_LENGTH]!r} is not a game version; expected something like 1.22.6 or 1.23.0-rc.1")
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Version:
-    """A version as numbers; comparing two of them compares them as the game does."""
+    """A version as numbers; two versions compare as they do in the game."""
 
     major: int
     minor: int
@@ -50,7 +50,7 @@ class Version:
 
     @property
     def line(self) -> tuple[int, int]:
-        """Major and minor: versions of one line can work together."""
+        """Major and minor; versions of one line are usually compatible with each other."""
         return (self.major, self.minor)
 
     @property
@@ -59,7 +59,7 @@ class Version:
 
     @property
     def sort_key(self) -> str:
-        """Digits only and all of one length, so that every database and collation sorts it alike."""
+        """A text of digits with a fixed length, so that every database and collation sorts it in the same order."""
         return "".join(f"{part:05d}" for part in astuple(self))
 
 
@@ -67,7 +67,7 @@ OLDEST = Version(0, 0, 0, 0, Kind.DEV, 0)
 
 
 def _numbers(dotted: str) -> tuple[int, int, int, int]:
-    # Five digits are enough to compare and too few to be slow.
+    # Six digits exceed MAX_PART already, and int() is slow for texts of thousands of digits.
     parts = [min(int(part[:6]), MAX_PART) for part in dotted.split(".")[:4]]
     major, minor, patch, fourth = parts + [0] * (4 - len(parts))
     return major, minor, patch, fourth
@@ -91,7 +91,7 @@ def read_game_version(text: str) -> Version | None:
 
 
 def parse_mod_version(text: str) -> Version | None:
-    """The version that a mod's author wrote, read as kindly as possible; None when there is no number in front."""
+    """The version that a mod's author wrote, in any common spelling; None when it does not begin with a number."""
     match = _MOD.match(text)
     if match is None:
         return None

@@ -1,1 +1,1 @@
-"""A stand-in for both upstream services and for a server's folders: for the demonstration without internet, and for tests."""
+"""Simulates both upstream services and a server's folders, for the demo without internet and for tests."""

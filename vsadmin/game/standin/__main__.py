@@ -1,4 +1,4 @@
-"""`python -m vsadmin.game.standin --port N --folder PATH`: serve until stopped; prints `ready` when it does."""
+"""`python -m vsadmin.game.standin --port N --folder PATH`: serves until SIGTERM; prints `ready` when it accepts connections."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m vsadmin.game.standin", description="Stand in for the two upstream services of Vintage Story.")
-    parser.add_argument("--port", type=int, required=True, help="the port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--folder", type=Path, help="make a sample server in this folder")
+    parser = argparse.ArgumentParser(prog="python -m vsadmin.game.standin", description="Simulate the two upstream services of Vintage Story.")
+    parser.add_argument("--port", type=int, required=True, help="the port on 127.0.0.1; 0 chooses a free one")
+    parser.add_argument("--folder", type=Path, help="create a sample server in this folder")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
     try:

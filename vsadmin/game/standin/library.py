@@ -1,4 +1,4 @@
-"""What the stand-in knows: the two services' data, as invented samples in the real formats."""
+"""The data of the simulated services: invented samples in the real formats."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _load(name: str) -> Any:
 
 
 class Library:
-    """The data of both services; `release_next_version` and `update_mod` let time pass."""
+    """The data of both services; `release_next_version` and `update_mod` simulate upstream releases."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,11 +33,11 @@ class Library:
         self.pages: dict[int, dict[str, Any]] = {number: _load(f"mod_{name}")["mod"] for name, number in PAGES.items()}
 
     def release_next_version(self) -> None:
-        """The next stable version appears in the feed."""
+        """Add the next stable version to the feed."""
         self.stable = _load("stable_next")
 
     def update_mod(self, identifier: str) -> str:
-        """The mod gets a new release for every version of the stable feed's newest lines; returns its version."""
+        """Add a release of the mod for the four newest stable versions; returns the version of the release."""
         with self._lock:
             page = self.page(identifier)
             if page is None:
@@ -52,7 +52,7 @@ class Library:
             return version
 
     def page(self, key: str) -> dict[str, Any] | None:
-        """The page of a mod, by number or by identifier, as the real service finds it; its address alias finds nothing."""
+        """The page of a mod by number or identifier; like the real service, it does not accept the alias in the mod's address."""
         listed = next((mod for mod in self.mods if key == str(mod["modid"]) or key.lower() in map(str.lower, mod["modidstrs"])), None)
         return None if listed is None else self.pages.setdefault(listed["modid"], _plain_page(listed))
 
@@ -74,7 +74,7 @@ def _number(release: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _plain_page(listed: dict[str, Any]) -> dict[str, Any]:
-    """A page for a mod of the list that has no sample of its own: one release, ticked for the newest version."""
+    """A generated page for a mod without a sample file: one release for each identifier, ticked for the newest versions."""
     releases = [_release(name, "1.0.0", listed["modid"] * 10 + index, ["1.22.6", "1.22.7"]) for index, name in enumerate(listed["modidstrs"])]
     for release in releases:
         release["created"] = listed["lastreleased"] or RELEASED

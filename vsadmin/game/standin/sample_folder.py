@@ -1,4 +1,4 @@
-"""A sample of a server's folders: an install folder, a data folder, and mods of every kind, broken ones too."""
+"""Creates a sample server: an install folder, and a data folder with mods of every kind, including broken ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GAME_VERSION = "1.22.6"
 
 ZIPS: dict[str, str] = {
     "lanternoil_2.0.3.zip": '{"type": "Code", "modid": "lanternoil", "name": "Lantern Oil", "version": "2.0.3", "authors": ["Brandvik"], "side": "Universal"}',
-    # Upper-case keys, a comment, a trailing comma: the game reads that, and so do authors write it.
+    # Upper-case keys, a comment, a trailing comma: authors write this, and the game accepts it.
     "quernstone_2.2.10.zip": '{\n  // water does the work\n  "Type": "code", "ModID": "quernstone", "Name": "Quernstone", "Version": "2.2.10",\n}',
     "DeepForge_4.0.0.zip": '\ufeff{"type": "Code", "modid": "DeepForge", "name": "DeepForge", "version": "4.0.0", "authors": ["kestrel9"]}',
     "stoneovens_0.8.4.zip": '{"type": "Content", "modid": "stoneovens", "name": "石窯 Stone Ovens", "version": "0.8.4", "authors": ["あかり"]}',
@@ -29,7 +29,7 @@ public class IdlePause : ModSystem { }
 
 
 def build_sample(folder: Path) -> None:
-    """Make `data` and `server` in `folder`; what is there already is written anew."""
+    """Create `data` and `server` in `folder`; existing sample files are overwritten."""
     _build_data(folder / "data")
     _build_server(folder / "server")
 
@@ -70,7 +70,7 @@ def _build_server(server: Path) -> None:
 
 
 def write_zip(path: Path, modinfo: str, name: str = "modinfo.json") -> None:
-    """A mod's zip with this modinfo and one more file."""
+    """Write a mod package with this modinfo and one other file."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
         package.writestr(name, modinfo)
         package.writestr("assets/readme.txt", "A sample without content.")

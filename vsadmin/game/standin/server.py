@@ -1,4 +1,4 @@
-"""The stand-in's HTTP server: both services at one address, in the real formats, misbehaving on request."""
+"""The stand-in's HTTP server: both services at one address, with faults that can be switched on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HANG_SECONDS = 600
 
 
 class StandIn(ThreadingHTTPServer):
-    """Serves both services on 127.0.0.1; port 0 takes a free one, and `url` says which."""
+    """Serves both services on 127.0.0.1; port 0 chooses a free port, which `url` contains."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -33,7 +33,7 @@ class StandIn(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gave up is no error of ours."""
+        """A client that closed its connection is not an error of the server."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the parent's name)
-        """Stdout says `ready` and nothing else."""
+        """Silent, because stdout contains only `ready`."""
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
@@ -49,7 +49,6 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, _json(self.server.switches.show()))
             return
         self.server.switches.requested_paths.append(self.path)
-        self.server.switches.agents.append(self.headers.get("User-Agent", ""))
         service = "mods" if path.startswith("/api/") else "versions"
         getattr(self, f"_{self.server.switches.modes[service]}")()
 
@@ -132,12 +131,12 @@ def _json(data: Any) -> bytes:
 
 
 def _php(data: Any) -> bytes:
-    """JSON as PHP writes it: compact, ASCII, slashes escaped."""
+    """JSON in the format of PHP: compact, ASCII, slashes escaped."""
     return json.dumps(data, separators=(",", ":")).replace("/", "\\/").encode()
 
 
 def _moddb(library: Library, path: str, query: dict[str, list[str]]) -> Any:
-    """The answer of the mod database, whose HTTP status is 200 even for errors."""
+    """An answer of the mod database, whose HTTP status is 200 even for errors."""
     first, _, rest = path.partition("/")
     if first == "mods":
         return {"statuscode": "200", "mods": library.mods}
@@ -152,7 +151,7 @@ def _moddb(library: Library, path: str, query: dict[str, list[str]]) -> Any:
 
 
 def _updates(library: Library, pairs: str) -> Any:
-    """One malformed pair spoils all; nothing newer is an empty list, not an empty object."""
+    """Like the real service: one malformed pair fails the request, and no updates are an empty list instead of an object."""
     updates = {}
     for pair in filter(None, pairs.split(",")):
         identifier, at, version = pair.partition("@")

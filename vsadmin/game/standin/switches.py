@@ -1,4 +1,4 @@
-"""The stand-in's switches: how each service behaves, and what happens next."""
+"""The stand-in's switches: how each service responds, and which simulated release comes next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KNOWN = {"mode", "service", "next_release", "mod_update"}
 
 
 class BadSwitch(ValueError):
-    """A switch was asked for that does not exist."""
+    """The request names a switch or a value that does not exist."""
 
 
 class Switches:
@@ -23,11 +23,10 @@ class Switches:
         self.library = library
         self.modes = dict.fromkeys(SERVICES, "ok")
         self.requested_paths: list[str] = []
-        self.agents: list[str] = []
         self.changed = threading.Event()
 
     def apply(self, wanted: dict[str, Any]) -> None:
-        """Set what `wanted` names; raises BadSwitch for anything unknown, and then changes nothing."""
+        """Apply the switches in `wanted`; raises BadSwitch, without changing anything, when a name or value is unknown."""
         self._check(wanted)
         for service in [wanted["service"]] if "service" in wanted else SERVICES:
             self.modes[service] = wanted.get("mode", self.modes[service])
@@ -35,7 +34,7 @@ class Switches:
             self.library.release_next_version()
         if wanted.get("mod_update"):
             self.library.update_mod(wanted["mod_update"])
-        # Whoever hangs may go on.
+        # Release the requests that hang or drip in the old mode.
         self.changed.set()
         self.changed = threading.Event()
 
@@ -43,11 +42,11 @@ class Switches:
         if unknown := wanted.keys() - KNOWN:
             raise BadSwitch(f"unknown: {', '.join(sorted(unknown))}; expected {', '.join(sorted(KNOWN))}")
         if wanted.get("mode", "ok") not in MODES:
-            raise BadSwitch(f"no such mode; expected one of {', '.join(MODES)}")
+            raise BadSwitch(f"unknown mode; expected one of {', '.join(MODES)}")
         if wanted.get("service", "mods") not in SERVICES:
-            raise BadSwitch(f"no such service; expected one of {', '.join(SERVICES)}")
+            raise BadSwitch(f"unknown service; expected one of {', '.join(SERVICES)}")
         if wanted.get("mod_update") and not self.library.releases(wanted["mod_update"]):
-            raise BadSwitch("no such mod; expected an identifier with a release, such as lanternoil")
+            raise BadSwitch("unknown mod; expected an identifier with a release, such as lanternoil")
 
     def show(self) -> dict[str, Any]:
         return {"modes": self.modes, "latest": next(iter(self.library.stable)), "asked": len(self.requested_paths)}

@@ -1,4 +1,4 @@
-"""Refresh the mod cache: what is installed, the whole list, and the details of what is installed."""
+"""The mod refresh: reads the mod folders, the mod list, and the details of installed mods."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_WARNINGS = 20
 
 
 async def refresh_mods(upstream: Upstream, data_dir: Path, server_dir: Path) -> dict[str, Any]:
-    """Refresh everything about mods; raises AllSourcesFailed when upstream gave nothing, after keeping what the folders gave."""
+    """Refresh all mod tables; raises AllSourcesFailed when upstream delivered nothing, after the mod folders are stored."""
     report_progress(0, 1, "reading the mod folders")
     found, warnings = await sync_to_async(scan)(data_dir, server_dir)
     failures: dict[str, str] = {}
@@ -35,20 +35,20 @@ async def refresh_mods(upstream: Upstream, data_dir: Path, server_dir: Path) -> 
     details = await _refresh_details(upstream, failures, list_failed=Feed.MODS in failures)
     await sync_to_async(_assess)(data_dir, server_dir, list_known=Feed.MODS not in failures)
     if failures and not details["fetched"] and (Feed.MODS in failures or not details["fresh"]):
-        raise AllSourcesFailed(_few(failures))
+        raise AllSourcesFailed(_shorten(failures))
     updates = await sync_to_async(InstalledMod.objects.with_updates().count)()
-    warnings += [f"{part}: {why}" for part, why in _few(failures).items()]
+    warnings += [f"{source}: {reason}" for source, reason in _shorten(failures).items()]
     return {**found, "list": listed, "details": details, "updates_available": updates, "warnings": warnings}
 
 
-def _few(failures: dict[str, str]) -> dict[str, str]:
-    """The first failures and how many more there are: two hundred lines of the same help nobody."""
-    few = dict(list(failures.items())[:MAX_WARNINGS])
-    return few | ({"more": f"{len(failures) - MAX_WARNINGS} further failures"} if len(failures) > MAX_WARNINGS else {})
+def _shorten(failures: dict[str, str]) -> dict[str, str]:
+    """The first twenty failures and the number of the others, because an outage fails every installed mod alike."""
+    first = dict(list(failures.items())[:MAX_WARNINGS])
+    return first | ({"more": f"{len(failures) - MAX_WARNINGS} further failures"} if len(failures) > MAX_WARNINGS else {})
 
 
 def scan(data_dir: Path, server_dir: Path) -> tuple[dict[str, Any], list[str]]:
-    """Read the mod folders into the table; returns the counts, and a warning for each folder that could not be read."""
+    """Store the packages in the mod folders; returns the counts, and a warning for each unreadable folder."""
     inventory = take_inventory(data_dir, server_dir)
     counts: dict[str, Any] = dict(InstalledMod.objects.replace(inventory.mods, inventory.unreadable.keys(), now()))
     counts["with_problem"] = InstalledMod.objects.exclude(problem=None).count()
@@ -62,31 +62,31 @@ async def _refresh_list(upstream: Upstream, failures: dict[str, str]) -> dict[st
     report_progress(0, 1, "fetching the mod list")
     state = await sync_to_async(FeedState.objects.of)(Feed.MODS)
     try:
-        answer = await upstream.get_json(MOD_LIST, MOD_LIST_BYTES, state.validators_for(upstream.url(MOD_LIST)))
-        if answer.is_unchanged:
+        fetched = await upstream.get_json(MOD_LIST, MOD_LIST_BYTES, state.validators_for(upstream.url(MOD_LIST)))
+        if fetched.is_unchanged:
             await sync_to_async(state.confirm)(now())
             return {"unchanged": True, "refused": state.refused}
         rejected = RejectedItems()
-        mods = await asyncio.to_thread(parse_mod_list, answer.url, answer.data, rejected)
+        mods = await asyncio.to_thread(parse_mod_list, fetched.url, fetched.data, rejected)
     except UpstreamError as error:
         failures[Feed.MODS] = str(error)
         log.warning("mod_list_failed", error=str(error))
         await sync_to_async(state.fail)(now(), error)
         return None
     rejected.log_summary(MOD_LIST)
-    return await sync_to_async(_keep_list)(state, upstream.url(MOD_LIST), answer, mods, rejected)
+    return await sync_to_async(_store_list)(state, upstream.url(MOD_LIST), fetched, mods, rejected)
 
 
-def _keep_list(state: FeedState, url: str, answer: FetchedJson, mods: list[ListedMod], rejected: RejectedItems) -> dict[str, Any]:
-    moment = now()
-    counts = CatalogMod.objects.store(mods, moment)
-    state.succeed(moment, url, answer.validators, rejected.count)
+def _store_list(state: FeedState, url: str, fetched: FetchedJson, mods: list[ListedMod], rejected: RejectedItems) -> dict[str, Any]:
+    fetched_at = now()
+    counts = CatalogMod.objects.store(mods, fetched_at)
+    state.succeed(fetched_at, url, fetched.validators, rejected.count)
     log.info("mod_list_stored", mods=len(mods), refused=rejected.count, **counts)
     return {"mods": len(mods), "refused": rejected.count, **counts}
 
 
 def _installed_pages() -> tuple[list[CatalogMod], int]:
-    """The pages of installed mods whose details have to be fetched, and how many are fresh."""
+    """The pages of installed mods with stale details, and the number of fresh ones."""
     InstalledMod.objects.link_to_catalog()
     pages = CatalogMod.objects.current().filter(installed__isnull=False).distinct()
     stale = pages.stale(now())
@@ -95,15 +95,15 @@ def _installed_pages() -> tuple[list[CatalogMod], int]:
 
 async def _refresh_details(upstream: Upstream, failures: dict[str, str], *, list_failed: bool) -> dict[str, int]:
     stale, fresh = await sync_to_async(_installed_pages)()
-    # After a list that did not come, one more silence is enough to give up.
+    # When the list failed too, one more failure is enough to give up.
     details = DetailsRound(upstream, failures, total=len(stale), outages_in_a_row=MAX_CONCURRENT_REQUESTS - 1 if list_failed else 0)
-    waiting = iter(stale)
+    queue = iter(stale)
 
     async def work() -> None:
-        for mod in waiting:
+        for mod in queue:
             details.counts[await details.refresh(mod)] += 1
 
-    # As many workers as requests go out at once, so that no more than that is in memory.
+    # One worker for each concurrent request, so that at most that many answers are in memory.
     async with asyncio.TaskGroup() as group:
         for _ in range(MAX_CONCURRENT_REQUESTS):
             group.create_task(work())
@@ -113,20 +113,21 @@ async def _refresh_details(upstream: Upstream, failures: dict[str, str], *, list
 
 @dataclass(slots=True)
 class DetailsRound:
-    """One round of asking for the details of installed mods."""
+    """Fetches the details of installed mods in one run of the job, and gives up when the mod database is down."""
 
     upstream: Upstream
     failures: dict[str, str]
     total: int
     counts: dict[str, int] = field(default_factory=lambda: {"fetched": 0, "failed": 0, "unknown": 0})
     outages_in_a_row: int = 0
+    """Consecutive transient failures, such as timeouts, since the last success."""
 
     async def refresh(self, mod: CatalogMod) -> str:
-        """Fetch and keep one mod; returns what became of it and raises nothing, so that the others go on."""
+        """Fetch and store one mod; returns its key in `counts`.  Upstream errors are collected, so that the other mods go on."""
         report_progress(sum(self.counts.values()), self.total, mod.name)
         if self.outages_in_a_row >= MAX_CONCURRENT_REQUESTS:
-            # Two hundred mods at a deadline each would take hours to find out what is known already.
-            self.failures[mod.name] = "not asked for, because the mod database does not answer"
+            # The mod database is down: waiting one deadline for each of two hundred mods would take hours.
+            self.failures[mod.name] = "skipped, because the mod database does not answer"
             return "failed"
         try:
             details, releases = await self._fetch(mod)
@@ -143,10 +144,10 @@ class DetailsRound:
 
     async def _fetch(self, mod: CatalogMod) -> tuple[ModDetails, list[Release]]:
         rejected = RejectedItems()
-        answer = await self.upstream.get_json(f"api/mod/{mod.pk}", MOD_BYTES)
-        found = await asyncio.to_thread(parse_mod, answer.url, answer.data, rejected)
-        rejected.log_summary(answer.url)
-        return found
+        fetched = await self.upstream.get_json(f"api/mod/{mod.pk}", MOD_BYTES)
+        parsed = await asyncio.to_thread(parse_mod, fetched.url, fetched.data, rejected)
+        rejected.log_summary(fetched.url)
+        return parsed
 
 
 def _assess(data_dir: Path, server_dir: Path, *, list_known: bool) -> None:

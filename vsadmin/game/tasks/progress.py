@@ -1,4 +1,4 @@
-"""Progress of the run that is going on, if one is."""
+"""Reports progress to the current run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jobs.registry import current_run
 
 
 def report_progress(done: int, total: int, text: str) -> None:
-    """Show that `done` of `total` steps are finished; outside a run nobody watches."""
+    """Show that `done` of `total` steps are finished; does nothing outside a run."""
     try:
         current_run().progress(done, total, text)
     except NoCurrentRun:

@@ -1,4 +1,4 @@
-"""A look at the game server: processes and files only, no privileges, nothing asked of the server itself."""
+"""The server watch: observes the game server from its process and files, without privileges and without contacting it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ MAX_REASONS = 5
 MAX_MODS = 2000
 
 CLOCK_SLACK = timedelta(seconds=1)
-"""The kernel tells when it booted in whole seconds, so a process may seem to have started that much too early."""
+"""The kernel's boot time has whole seconds, so the start of a process may appear up to a second too early."""
 
-SETTLING = timedelta(minutes=5)
-"""The server rewrites its own configuration while it starts; that is no reason to restart it."""
+STARTUP_TIME = timedelta(minutes=5)
+"""The server rewrites its own configuration while it starts; such a change needs no restart."""
 
-NOTE = "Creating_Mods.txt"
-"""The game drops this note into the mod folder, which changes the folder."""
+GAME_NOTE = "Creating_Mods.txt"
+"""The game writes this file into the mod folder, which changes the modification time of the folder."""
 
 _READY = "Dedicated server now running on Port"
 
 
-def observe(data_dir: Path, server_dir: Path, before: ServerStatus | None, moment: datetime) -> Observation:
-    """Look at the server now; `before` is what was seen last time."""
+def observe(data_dir: Path, server_dir: Path, before: ServerStatus | None, now: datetime) -> Observation:
+    """Observe the server; `before` is the previous observation, which keeps `ready_at` while the process stays the same."""
     config = read_server_config(data_dir)
     process = find_server(data_dir, server_dir, before.pid if before else None)
-    known = before if before and process and (before.pid, before.started_at) == (process.pid, process.started_at) else None
-    state = _state(process, known, config, data_dir, server_dir)
-    ready_at = known.ready_at if known and known.ready_at else (moment if state == ServerState.RUNNING else None)
+    same = before if before and process and (before.pid, before.started_at) == (process.pid, process.started_at) else None
+    state = _state(process, same, config, data_dir, server_dir)
+    ready_at = same.ready_at if same and same.ready_at else (now if state == ServerState.RUNNING else None)
     total, free = disk_space(data_dir)
     return Observation(
         state=state,
@@ -54,13 +54,14 @@ def observe(data_dir: Path, server_dir: Path, before: ServerStatus | None, momen
     )
 
 
-def _state(process: ServerProcess | None, known: ServerStatus | None, config: ServerConfig, data_dir: Path, server_dir: Path) -> ServerState:
+def _state(process: ServerProcess | None, before: ServerStatus | None, config: ServerConfig, data_dir: Path, server_dir: Path) -> ServerState:
+    """The state of the server; `before` is the previous observation of the same process, or None."""
     if process is None:
         return ServerState.STOPPED if is_installed(server_dir) else ServerState.NOT_INSTALLED
     if _is_ready(process, config, data_dir):
         return ServerState.RUNNING
-    # It was ready and is not any more: it is on its way down.
-    return ServerState.STOPPING if known and known.ready_at else ServerState.STARTING
+    # The port was open before and is closed now, so the server is shutting down.
+    return ServerState.STOPPING if before and before.ready_at else ServerState.STARTING
 
 
 def _is_ready(process: ServerProcess, config: ServerConfig, data_dir: Path) -> bool:
@@ -72,9 +73,9 @@ def _is_ready(process: ServerProcess, config: ServerConfig, data_dir: Path) -> b
 
 
 def pending_reasons(process: ServerProcess, ready_at: datetime | None, config: ServerConfig, data_dir: Path, server_dir: Path) -> list[str]:
-    """What has changed since the process started and takes effect only with its next start; the first few."""
+    """The changed files that take effect only at the next start of the server, at most five."""
     since = process.started_at + CLOCK_SLACK
-    settled_at = min(ready_at or since + SETTLING, since + SETTLING)
+    settled_at = min(ready_at or since + STARTUP_TIME, since + STARTUP_TIME)
     reasons = [FILE] if _changed_at(data_dir / FILE) > settled_at else []
     for folder in mod_folders(data_dir, server_dir, config):
         reasons += _changed_mods(folder, since)
@@ -88,14 +89,14 @@ def _changed_mods(folder: Path, since: datetime) -> list[str]:
             for entry in entries:
                 seen += 1
                 at = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
-                if entry.name == NOTE:
+                if entry.name == GAME_NOTE:
                     note_at = at
                 elif at > since and entry.name.lower() not in BUNDLED_MODS and seen <= MAX_MODS:
                     changed.append(f"{folder.name}/{entry.name}"[:200])
     except OSError:
         return sorted(changed)
     if not changed and _changed_at(folder) > max(since, note_at + CLOCK_SLACK):
-        changed.append(f"{folder.name}/")  # something was taken away, or put there with an old date
+        changed.append(f"{folder.name}/")  # a file was removed, or added with an old modification time
     return sorted(changed)
 
 
@@ -107,7 +108,7 @@ def _changed_at(path: Path) -> datetime:
 
 
 def disk_space(data_dir: Path) -> tuple[int | None, int | None]:
-    """Total and free bytes where the data folder is, or would be; None and None when that cannot be told."""
+    """Total and free bytes of the file system of the data folder, which need not exist; (None, None) when unknown."""
     for folder in (data_dir, *data_dir.parents):
         try:
             usage = shutil.disk_usage(folder)

@@ -1,4 +1,4 @@
-"""Ask both channels for their versions, each on its own, and keep what they say."""
+"""The version check: fetches and stores the feeds of both channels, each independently of the other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 async def check_versions(upstream: Upstream) -> dict[str, Any]:
-    """Refresh the tables of both channels; raises AllSourcesFailed when neither answered."""
+    """Refresh the versions of both channels; raises AllSourcesFailed when both failed."""
     results: dict[str, Any] = {}
     failures: dict[str, str] = {}
     for done, channel in enumerate(Channel.values):
@@ -32,28 +32,28 @@ async def check_versions(upstream: Upstream) -> dict[str, Any]:
             await sync_to_async(_fail)(channel, error)
     if not results:
         raise AllSourcesFailed(failures)
-    return results | {"warnings": [f"{channel}: {why}; its last good data stays" for channel, why in failures.items()]}
+    return results | {"warnings": [f"{channel}: {reason}; its stored data is unchanged" for channel, reason in failures.items()]}
 
 
 async def _check_channel(upstream: Upstream, channel: str) -> dict[str, Any]:
     state = await sync_to_async(FeedState.objects.of)(channel)
     path = f"{channel}.json"
-    answer = await upstream.get_json(path, FEED_BYTES, state.validators_for(upstream.url(path)))
-    if answer.is_unchanged:
+    fetched = await upstream.get_json(path, FEED_BYTES, state.validators_for(upstream.url(path)))
+    if fetched.is_unchanged:
         await sync_to_async(state.confirm)(now())
         return await sync_to_async(_summary)(channel, [], state.refused)
     rejected = RejectedItems()
-    versions = parse_feed(answer.url, answer.data, rejected)
+    versions = parse_feed(fetched.url, fetched.data, rejected)
     rejected.log_summary(channel)
-    return await sync_to_async(_keep)(channel, upstream.url(path), answer, versions, rejected)
+    return await sync_to_async(_store)(channel, upstream.url(path), fetched, versions, rejected)
 
 
-def _keep(channel: str, url: str, answer: FetchedJson, versions: list[FeedVersion], rejected: RejectedItems) -> dict[str, Any]:
+def _store(channel: str, url: str, fetched: FetchedJson, versions: list[FeedVersion], rejected: RejectedItems) -> dict[str, Any]:
     if not versions and channel == Channel.STABLE:
-        raise UpstreamUnexpected(url, "offers no version at all; a stable channel is never empty")
-    moment = now()
-    events = GameVersion.objects.apply_feed(channel, versions, moment)
-    FeedState.objects.of(channel).succeed(moment, url, answer.validators, rejected.count)
+        raise UpstreamUnexpected(url, "the feed is empty; a stable channel always has versions")
+    fetched_at = now()
+    events = GameVersion.objects.apply_feed(channel, versions, fetched_at)
+    FeedState.objects.of(channel).succeed(fetched_at, url, fetched.validators, rejected.count)
     for event in events:
         log.info("game_version_appeared", version=event.version, channel=channel)
     if versions and any(version.is_flagged for version in versions) and not versions[0].is_flagged:

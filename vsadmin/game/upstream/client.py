@@ -1,7 +1,7 @@
-"""The one client for both upstream services: it asks gently and trusts nothing that comes back.
+"""The HTTP client for both upstream services, which does not trust their answers.
 
-A call has one deadline for everything, attempts and waits included.  Bytes are counted after decompression,
-so a bomb stops at the cap.  Whatever goes wrong is an UpstreamError that says what.
+One call has one deadline for all attempts and waits.  The size limit counts decompressed bytes, so that a
+decompression bomb stops at the limit.  Every failure is a subclass of UpstreamError.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encod
 
 @dataclass(frozen=True, slots=True)
 class RetryBudget:
-    """How long to wait for what, in seconds."""
+    """The limits of one call: timeouts and waits in seconds, and the number of attempts."""
 
     deadline: float = 45.0
     connect: float = 5.0
@@ -56,7 +56,7 @@ class RetryBudget:
 
 @dataclass(frozen=True, slots=True)
 class FetchedJson:
-    """JSON from upstream, or `data` None when nothing has changed since the validators that were sent."""
+    """JSON from upstream; `data` is None when it has not changed since the validators that were sent."""
 
     url: str
     data: Any
@@ -69,7 +69,7 @@ class FetchedJson:
 
 @dataclass(slots=True)
 class Upstream:
-    """One upstream service; use it as an async context manager, for one job run."""
+    """A session with one upstream service: an async context manager for one job run."""
 
     base_url: str
     budget: RetryBudget = field(default_factory=RetryBudget)
@@ -79,7 +79,7 @@ class Upstream:
     async def __aenter__(self) -> Self:
         timeout = httpx2.Timeout(self.budget.read, connect=self.budget.connect, pool=self.budget.deadline)
         limits = httpx2.Limits(max_connections=MAX_CONCURRENT_REQUESTS, max_keepalive_connections=MAX_CONCURRENT_REQUESTS)
-        # trust_env=False: no proxy and no .netrc of the environment may redirect what we ask or add credentials.
+        # trust_env=False: a proxy or a .netrc of the environment must not redirect requests or add credentials.
         self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, headers=HEADERS, trust_env=False, follow_redirects=False)
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         return self
@@ -104,7 +104,7 @@ class Upstream:
             if not isinstance(error, UpstreamError) or not error.is_transient:
                 return False
             wait = error.retry_after_seconds
-            # A wait beyond the deadline would end in the deadline: say now what is wrong instead.
+            # A wait beyond the deadline would only end as a timeout: raise the real error now.
             return wait if wait is not None and wait < ends_at - loop.time() else wait is None
 
         caller = stamina.AsyncRetryingCaller(
@@ -118,7 +118,7 @@ class Upstream:
             async with asyncio.timeout_at(ends_at):
                 return await caller(backoff, attempt)
         except TimeoutError:
-            raise UpstreamTimeout(url, f"gave no complete answer within {self.budget.deadline:g} s") from None
+            raise UpstreamTimeout(url, f"no complete answer within {self.budget.deadline:g} s") from None
 
     async def _get(self, url: str, max_bytes: int, known: Validators) -> FetchedJson:
         for _ in range(MAX_REDIRECTS + 1):
@@ -129,7 +129,7 @@ class Upstream:
         raise UpstreamRedirected(url, f"more than {MAX_REDIRECTS} redirects")
 
     async def _get_once(self, url: str, max_bytes: int, known: Validators) -> FetchedJson | str:
-        """The answer, or the address that it redirects to."""
+        """The answer, or the target of its redirect."""
         try:
             async with self._client.stream("GET", url, headers=known.request_headers) as response:
                 if response.has_redirect_location:
@@ -141,20 +141,20 @@ class Upstream:
                 body = await _read(url, response, max_bytes)
                 validators = Validators.of(response.headers)
         except httpx2.TimeoutException as error:
-            raise UpstreamTimeout(url, f"nothing came for too long ({type(error).__name__})") from error
+            raise UpstreamTimeout(url, f"no data for too long ({type(error).__name__})") from error
         except (httpx2.RequestError, httpx2.InvalidURL) as error:
-            raise UpstreamUnreachable(url, f"no connection, or a broken one ({type(error).__name__}: {error})") from error
-        # Parsing 32 MB takes a while, and other jobs share this loop.
+            raise UpstreamUnreachable(url, f"connection failed or broke ({type(error).__name__}: {error})") from error
+        # Parsing 32 MB takes a while, and other jobs share this event loop.
         return FetchedJson(url, await asyncio.to_thread(parse_json, url, body), validators)
 
     def _redirect(self, response: httpx2.Response) -> str:
         try:
             target = response.url.join(response.headers["location"])
         except httpx2.InvalidURL as error:
-            raise UpstreamRedirected(str(response.url), "redirects to something that is no address") from error
+            raise UpstreamRedirected(str(response.url), "redirects to an invalid address") from error
         home = httpx2.URL(self.base_url)
         if (target.scheme, target.host, target.port) != (home.scheme, home.host, home.port):
-            raise UpstreamRedirected(str(response.url), f"redirects to another host ({target.host[:100]}); if that is right, configure that address")
+            raise UpstreamRedirected(str(response.url), f"redirects to another host ({target.host[:100]}); if it has moved there, configure the new address")
         return str(target)
 
 
@@ -164,36 +164,36 @@ def _bad_status(url: str, response: httpx2.Response) -> UpstreamStatus:
 
 
 def retry_after_seconds(header: str) -> float | None:
-    """The seconds that a Retry-After header asks for, as a number or a date; None when it asks for nothing."""
+    """The wait that a Retry-After header asks for, given as seconds or as a date; None when it is missing or invalid."""
     if header.isascii() and header.isdecimal():
         return float(header[:9])
-    moment = parse_http_date_safe(header)
-    return None if moment is None else max(0.0, moment - now().timestamp())
+    retry_at = parse_http_date_safe(header)
+    return None if retry_at is None else max(0.0, retry_at - now().timestamp())
 
 
 async def _read(url: str, response: httpx2.Response, max_bytes: int) -> bytes:
-    """The whole body; no chunk size, so that each chunk is counted as it comes."""
+    """The whole body; iterated without a chunk size, so that each chunk is counted when it arrives."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > max_bytes:
-            raise UpstreamTooLarge(url, f"sent more than {max_bytes:,} bytes; expected less")
+            raise UpstreamTooLarge(url, f"sent more than the limit of {max_bytes:,} bytes")
     return bytes(body)
 
 
 def parse_json(url: str, body: bytes) -> Any:
-    """The value in `body`; raises UpstreamNotJson, which says what the body looks like instead."""
+    """The value in `body`; raises UpstreamNotJson, whose message says what the body is instead."""
     start = body.lstrip()[:1]
     if not start:
-        raise UpstreamNotJson(url, "answered nothing; expected JSON")
+        raise UpstreamNotJson(url, "empty answer; expected JSON")
     if start == b"<":
         raise UpstreamNotJson(url, "answered HTML; expected JSON")
     try:
         data = json.loads(body)
     except RecursionError:
-        raise UpstreamNotJson(url, "answered JSON that is nested too deeply") from None
-    except ValueError as error:  # also bytes that are no UTF-8, and numbers of thousands of digits
-        raise UpstreamNotJson(url, f"answered no complete JSON ({error})"[:300]) from None
+        raise UpstreamNotJson(url, "JSON is nested too deeply") from None
+    except ValueError as error:  # also bytes that are not UTF-8, and numbers of thousands of digits
+        raise UpstreamNotJson(url, f"invalid or incomplete JSON ({error})"[:300]) from None
     if data is None:
         raise UpstreamNotJson(url, "answered null; expected data")
     return data

@@ -1,4 +1,4 @@
-"""Conditional requests: what an upstream gives so that unchanged data need not travel again."""
+"""Validators of conditional requests, with which upstream answers "not modified" instead of sending unchanged data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from vsadmin.game.sanitize import clean_text
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """The ETag and Last-Modified of the data we have; "" where upstream offered none."""
+    """The ETag and Last-Modified header of the stored data; "" where upstream sent none."""
 
     etag: str = ""
     last_modified: str = ""
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Validators:
-        # A cut ETag would match nothing, so one that is too long is no ETag.
+        # A truncated ETag would never match, so an ETag that is too long is dropped.
         etag, modified = clean_text(headers.get("etag"), 501), clean_text(headers.get("last-modified"), 101)
         return cls(etag if len(etag) <= 500 else "", modified if len(modified) <= 100 else "")
 

@@ -1,4 +1,4 @@
-"""The version feed: what api.vintagestory.at answers, item by item, with its quirks taken and bad items refused."""
+"""Parser of the version feeds of api.vintagestory.at; an invalid item is rejected without affecting the others."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from vsadmin.game.upstream.rejections import RejectedItems, read_item
 MAX_VERSIONS = 5000
 
 SERVER_PLATFORMS: dict[str, Literal["linux", "windows"]] = {"server": "linux", "linuxserver": "linux", "windowsserver": "windows"}
-"""The feed's names of server builds; `server` is what old versions call the Linux one, and a newer name wins."""
+"""The feed's keys of server builds, by increasing priority; old versions call the Linux build `server`."""
 
 
 def _md5(value: str) -> str:
-    # The only checksum there is; one that is no checksum is worse than none.
+    # A wrong checksum misleads more than a missing one.
     return value.lower() if len(value) == 32 and not value.lower().strip("0123456789abcdef") else ""
 
 
 class FileUrls(BaseModel):
-    """Where a file can be had."""
+    """The download addresses of a file: for everybody (`cdn`) and for customers of the game (`local`)."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -44,12 +44,12 @@ class FeedFile(BaseModel):
 
     @property
     def is_flagged(self) -> bool:
-        """Whether the feed calls it the latest: 1 in practice, true in old documents, absent or 0 elsewhere."""
+        """Whether the feed marks this file as the latest: 1 in practice, true in old documents, else 0 or absent."""
         return self.latest in {1, "1", "true"} if isinstance(self.latest, (int, str)) else False
 
 
 class FeedVersion(BaseModel):
-    """One version of the feed with its server builds by platform; a client-only version has none."""
+    """One version of the feed with its server builds by platform; `files` is empty for a client-only version."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -60,16 +60,15 @@ class FeedVersion(BaseModel):
 
 
 def parse_feed(url: str, data: object, rejected: RejectedItems) -> list[FeedVersion]:
-    """The versions in a feed, highest first.
+    """The versions in a feed, highest first; invalid versions and files are added to `rejected`.
 
-    A version or file that makes no sense goes to `rejected` and takes nothing else with it.
-    Raises UpstreamUnexpected when there is no object, or nothing usable in it; `{}` is an empty channel.
+    Raises UpstreamUnexpected when `data` is not an object or has only invalid versions; `{}` is an empty channel.
     """
     if not isinstance(data, dict):
         raise UpstreamUnexpected(url, f"expected an object of versions, got a {type(data).__name__}")
     versions = [version for text, platforms in list(data.items())[:MAX_VERSIONS] if (version := _version(text, platforms, rejected))]
     if data and not versions:
-        raise UpstreamUnexpected(url, f"none of its {len(data)} items is a version; the first problem: {rejected.first}")
+        raise UpstreamUnexpected(url, f"none of its {len(data)} items is a valid version; first error: {rejected.first}")
     return sorted(versions, key=lambda version: version.parsed, reverse=True)
 
 

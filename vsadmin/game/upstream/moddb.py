@@ -1,6 +1,6 @@
-"""The mod database: what mods.vintagestory.at answers, item by item, with its quirks taken and bad items refused.
+"""Parser of the answers of mods.vintagestory.at; an invalid item is rejected without affecting the others.
 
-Its times carry no zone; they are read as UTC.
+The answers give times without a time zone; they are read as UTC.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from vsadmin.game.upstream.rejections import RejectedItems, read_item
 
 MAX_RELEASES = 2000
 NO_GAME_VERSION = "0.0.0"
-"""The tag of a release whose author ticked no game version."""
+"""The only tag of a release whose author ticked no game version."""
 
 
 def _texts(value: object) -> list[str]:
-    """A list of texts without empties: a mod without tags has [""], and null happens."""
+    """A list of non-empty texts; upstream sends [""] or null for a mod without tags."""
     items = value if isinstance(value, list) else []
     return [text for item in items[:500] if isinstance(item, (str, int)) and (text := clean_text(item, 100))]
 
@@ -32,8 +32,8 @@ def _count(value: object) -> int:
 
 def _time(value: object) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(clean_text(value, 40))
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        time = datetime.fromisoformat(clean_text(value, 40))
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -45,7 +45,7 @@ Key = Annotated[int, Field(ge=1, le=2_147_483_647)]
 
 
 class ListedMod(BaseModel):
-    """One mod of the whole list."""
+    """One mod of the mod list."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -96,35 +96,35 @@ class ModDetails(BaseModel):
     releases: list[Any] = []
 
 
-def _outcome(url: str, data: object) -> dict[str, Any]:
-    """The object inside the answer; the real outcome is its `statuscode`, a text, whatever HTTP said."""
+def _unwrap(url: str, data: object) -> dict[str, Any]:
+    """The answer as an object; its `statuscode` (a text) tells success, because the HTTP status is 200 even for errors."""
     if not isinstance(data, dict):
         raise UpstreamUnexpected(url, f"expected an object, got a {type(data).__name__}")
     code = clean_text(data.get("statuscode", "200"), 20)
     if code == "404":
-        raise UpstreamUnknownMod(url, "the mod database knows no such mod")
+        raise UpstreamUnknownMod(url, "the mod database does not have this mod")
     if code != "200":
         raise UpstreamUnexpected(url, f"answered statuscode {code}")
     return data
 
 
 def parse_mod_list(url: str, data: object, rejected: RejectedItems) -> list[ListedMod]:
-    """Every mod of the list, each once; raises UpstreamUnexpected when there is none."""
-    items = _outcome(url, data).get("mods")
+    """Every valid mod of the list, each once; raises UpstreamUnexpected when there is none."""
+    items = _unwrap(url, data).get("mods")
     if not isinstance(items, list):
         raise UpstreamUnexpected(url, f"expected a list of mods, got a {type(items).__name__}")
     mods = {mod.modid: mod for index, item in enumerate(items) if (mod := read_item(ListedMod, item, rejected, _name(item, index)))}
     if not mods:
-        raise UpstreamUnexpected(url, f"none of its {len(items)} items is a mod; the first problem: {rejected.first}")
+        raise UpstreamUnexpected(url, f"none of its {len(items)} items is a valid mod; first error: {rejected.first}")
     return list(mods.values())
 
 
 def parse_mod(url: str, data: object, rejected: RejectedItems) -> tuple[ModDetails, list[Release]]:
-    """A mod and its usable releases; raises UpstreamUnknownMod or UpstreamUnexpected."""
-    item = _outcome(url, data).get("mod")
+    """A mod and its valid releases; raises UpstreamUnknownMod or UpstreamUnexpected."""
+    item = _unwrap(url, data).get("mod")
     details = read_item(ModDetails, item, rejected, "mod")
     if details is None:
-        raise UpstreamUnexpected(url, f"expected a mod; the first problem: {rejected.first}")
+        raise UpstreamUnexpected(url, f"expected a mod; first error: {rejected.first}")
     found = (read_item(Release, release, rejected, _name(release, index)) for index, release in enumerate(details.releases[:MAX_RELEASES]))
     return details, list({release.releaseid: release for release in found if release}.values())
 

@@ -1,4 +1,4 @@
-"""Items of an upstream answer that make no sense: left out, counted, and named in the log."""
+"""Invalid items of an upstream answer: skipped, counted, and logged with the first reasons."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ EXAMPLES = 5
 
 @dataclass(slots=True)
 class RejectedItems:
-    """What was refused while one answer was read: how many items, and why the first few."""
+    """The invalid items of one answer: their number, and the first few with the reason."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def add(self, item: str, why: str) -> None:
+    def add(self, item: str, reason: str) -> None:
         self.count += 1
         if len(self.examples) < EXAMPLES:
-            self.examples.append(f"{item}: {why}"[:300])
+            self.examples.append(f"{item}: {reason}"[:300])
 
     @property
     def first(self) -> str:
         return self.examples[0] if self.examples else "none"
 
     def log_summary(self, source: str) -> None:
-        """One line in the log, and none when nothing was refused."""
+        """Log one warning; nothing when no item was rejected."""
         if self.count:
             log.warning("upstream_items_refused", source=source, count=self.count, examples=self.examples)
 
 
 def read_item(model: type[Item], value: Any, rejected: RejectedItems, name: str) -> Item | None:
-    """`value` as a `model`, or None and one more refusal."""
+    """`value` validated as a `model`; None, and an entry in `rejected`, when it is invalid."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
