@@ -1,4 +1,4 @@
-"""What the refresh of the mod cache stores, against real HTTP and real folders."""
+"""The refresh of the mod cache, against real HTTP and real folders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def assessments() -> dict[str, tuple[str, str, bool, str]]:
     return {mod.modid: (mod.latest_version, mod.latest_compatible_version, mod.update_available, mod.compatibility) for mod in mods}
 
 
-def asked_for_pages(standin: StandIn) -> int:
+def requested_pages(standin: StandIn) -> int:
     return sum(path.startswith("/api/mod/") for path in standin.switches.requested_paths)
 
 
@@ -70,7 +70,7 @@ def test_upstream_html_is_cleaned(run_job: RunJob) -> None:
     assert 'rel="noopener noreferrer nofollow"' in description
 
 
-def test_an_hour_later_only_what_changed_is_asked_for(run_job: RunJob, standin: StandIn) -> None:
+def test_the_next_refresh_fetches_only_changed_mods(run_job: RunJob, standin: StandIn) -> None:
     run_job(REFRESH)
     standin.switches.requested_paths.clear()
     assert run_job(REFRESH)["list"] == {"unchanged": True, "refused": 0}
@@ -83,7 +83,7 @@ def test_an_hour_later_only_what_changed_is_asked_for(run_job: RunJob, standin: 
     assert assessments()["lanternoil"][:3] == ("2.2.0", "2.2.0", True)
 
 
-def test_a_mod_taken_away_or_put_there_by_hand_is_seen(run_job: RunJob, folder: Path) -> None:
+def test_added_and_removed_packages_are_noticed(run_job: RunJob, folder: Path) -> None:
     run_job(REFRESH)
     (folder / "data/Mods/lanternoil_2.0.3.zip").unlink()
     write_zip(folder / "data/Mods/reed.zip", '{"modid": "REEDRAFTS", "name": "Reed Rafts", "version": "0.5.0"}')
@@ -92,14 +92,14 @@ def test_a_mod_taken_away_or_put_there_by_hand_is_seen(run_job: RunJob, folder: 
     assert assessments()["REEDRAFTS"][:3] == ("1.0.0", "1.0.0", True)
 
 
-def test_of_two_packages_of_one_mod_the_lower_is_explained(run_job: RunJob, folder: Path) -> None:
+def test_of_two_packages_of_one_mod_the_lower_version_is_a_duplicate(run_job: RunJob, folder: Path) -> None:
     write_zip(folder / "data/Mods/LanternOil-new.zip", '{"modid": "LanternOil", "name": "Lantern Oil", "version": "2.1.0"}')
     run_job(REFRESH)
     problems = dict(InstalledMod.objects.filter(modid__iexact="lanternoil").values_list("version", "problem"))
-    assert problems == {"2.1.0": None, "2.0.3": "the same mod as Mods/LanternOil-new.zip, which the game loads; remove one of the two"}
+    assert problems == {"2.1.0": None, "2.0.3": "duplicate of Mods/LanternOil-new.zip, which the game loads; remove one of the two"}
 
 
-def test_a_folder_that_cannot_be_found_any_more_empties_nothing(run_job: RunJob, folder: Path) -> None:
+def test_a_missing_data_folder_keeps_the_known_mods(run_job: RunJob, folder: Path) -> None:
     run_job(REFRESH)
     shutil.move(folder / "data", folder / "unmounted")
     result = run_job(REFRESH)
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_found_any_more_empties_nothing(run_job: RunJob,
     assert InstalledMod.objects.count() == 12
 
 
-def test_a_failed_mod_never_stops_the_others(run_job: RunJob, standin: StandIn) -> None:
+def test_a_failed_mod_does_not_stop_the_others(run_job: RunJob, standin: StandIn) -> None:
     standin.switches.library.pages[7037]["releases"] = "none"
     result = run_job(REFRESH)
     assert result["details"] == {"fetched": 8, "failed": 1, "unknown": 0, "fresh": 0}
@@ -115,7 +115,7 @@ def test_a_failed_mod_never_stops_the_others(run_job: RunJob, standin: StandIn) 
     assert assessments()["quernstone"][2] is True
 
 
-def test_a_mod_that_upstream_lost_is_unknown_and_no_failure(run_job: RunJob, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mod_that_upstream_lost_is_unknown_and_not_a_failure(run_job: RunJob, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     library = standin.switches.library
     known = library.page
     monkeypatch.setattr(library, "page", lambda key: None if key == "7037" else known(key))
@@ -123,7 +123,7 @@ def test_a_mod_that_upstream_lost_is_unknown_and_no_failure(run_job: RunJob, sta
 
 
 @pytest.mark.parametrize("mode", ["down", "readonly", "html", "truncated"])
-def test_when_nothing_works_the_run_fails_and_everything_stays(run_job: RunJob, standin: StandIn, mode: str) -> None:
+def test_when_every_source_fails_the_run_fails_and_the_data_stays(run_job: RunJob, standin: StandIn, mode: str) -> None:
     run_job(REFRESH)
     before = assessments(), FeedState.objects.of("mods").cached_at
     standin.switches.apply({"service": "mods", "mode": mode})
@@ -133,7 +133,7 @@ def test_when_nothing_works_the_run_fails_and_everything_stays(run_job: RunJob, 
     assert FeedState.objects.of("mods").error
 
 
-def test_what_is_installed_is_known_even_when_upstream_never_answered(run_job: RunJob, standin: StandIn) -> None:
+def test_installed_mods_are_stored_even_when_upstream_never_answered(run_job: RunJob, standin: StandIn) -> None:
     standin.switches.apply({"mode": "down"})
     with pytest.raises(AllSourcesFailed):
         run_job(REFRESH)
@@ -149,11 +149,11 @@ def test_a_hanging_mod_database_costs_a_few_deadlines_and_not_one_for_each_mod(r
     started = time.monotonic()
     with pytest.raises(AllSourcesFailed, match="does not answer"):
         run_job(REFRESH)
-    assert asked_for_pages(standin) <= 4 * SHORT_BUDGET.attempts
+    assert requested_pages(standin) <= 4 * SHORT_BUDGET.attempts
     assert time.monotonic() - started < 3 * SHORT_BUDGET.deadline
 
 
-def test_bad_items_of_the_list_are_refused_counted_and_logged(run_job: RunJob, standin: StandIn) -> None:
+def test_invalid_items_of_the_list_are_rejected_counted_and_logged(run_job: RunJob, standin: StandIn) -> None:
     bad: list[Any] = [
         None,
         "text",
@@ -170,7 +170,7 @@ def test_bad_items_of_the_list_are_refused_counted_and_logged(run_job: RunJob, s
     assert [(line["source"], line["count"]) for line in logs if line["event"] == "upstream_items_refused"] == [("api/mods", 7)]
 
 
-def test_odd_but_known_values_of_the_list_are_taken(run_job: RunJob, standin: StandIn) -> None:
+def test_unusual_values_of_the_list_are_accepted(run_job: RunJob, standin: StandIn) -> None:
     odd = {"modid": "9002", "name": "Odd\x00\ud800", "tags": [""], "side": None, "lastreleased": None, "downloads": "x", "modidstrs": None, "author": 5}
     standin.switches.library.mods.append(odd)
     run_job(REFRESH)
@@ -178,7 +178,7 @@ def test_odd_but_known_values_of_the_list_are_taken(run_job: RunJob, standin: St
     assert (mod.name, mod.tags, mod.side, mod.released_at, mod.downloads, mod.identifiers, mod.author) == ("Odd?", [], "", None, 0, [], "5")
 
 
-def test_a_mod_that_left_the_list_stays_marked_and_may_come_back(run_job: RunJob, standin: StandIn) -> None:
+def test_a_mod_that_left_the_list_is_marked_and_may_come_back(run_job: RunJob, standin: StandIn) -> None:
     run_job(REFRESH)
     gone = standin.switches.library.mods.pop()
     assert run_job(REFRESH)["list"]["withdrawn"] == 1
@@ -188,7 +188,7 @@ def test_a_mod_that_left_the_list_stays_marked_and_may_come_back(run_job: RunJob
     assert CatalogMod.objects.current().count() == 40
 
 
-def test_an_empty_list_is_an_error_and_not_the_end_of_all_mods(run_job: RunJob, standin: StandIn) -> None:
+def test_an_empty_list_is_an_error_and_withdraws_no_mods(run_job: RunJob, standin: StandIn) -> None:
     run_job(REFRESH)
     standin.switches.library.mods = []
     with pytest.raises(AllSourcesFailed, match="none of its 0 items"):
@@ -196,7 +196,7 @@ def test_an_empty_list_is_an_error_and_not_the_end_of_all_mods(run_job: RunJob, 
     assert CatalogMod.objects.current().count() == 40
 
 
-def test_no_transaction_is_open_while_upstream_is_asked(run_job: RunJob, standin: StandIn, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_transaction_is_open_during_a_request(run_job: RunJob, standin: StandIn, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
     answer = standin.switches.library.page
 
@@ -211,8 +211,8 @@ def test_no_transaction_is_open_while_upstream_is_asked(run_job: RunJob, standin
     assert not any(seen)
 
 
-class Watched(ClaimedRun):
-    """A run that notes the progress it is told about."""
+class RecordedRun(ClaimedRun):
+    """A run that records its progress."""
 
     def __init__(self) -> None:
         super().__init__(id=1, job_id=REFRESH, scheduled_for=now(), function=REFRESH, kwargs={})
@@ -222,8 +222,8 @@ class Watched(ClaimedRun):
         self.steps.append((done, total, text))
 
 
-def test_progress_is_shown_while_it_runs(run_job: RunJob) -> None:
-    run = Watched()
+def test_progress_is_reported_during_the_run(run_job: RunJob) -> None:
+    run = RecordedRun()
     token = registry.enter_run(run)
     try:
         run_job(REFRESH)

@@ -1,4 +1,4 @@
-"""The admin's pages of the game: all of them only to look at."""
+"""The game's admin pages; all of them are read-only."""
 
 from django.contrib import admin
 

@@ -1,4 +1,4 @@
-"""The mod catalogue: everything that the mod database lists, installed mods first."""
+"""The mod catalogue: every mod of the mod database, installed mods first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vsadmin.game.models import CatalogMod, InstalledMod
 
 class CatalogModAdmin(ReadOnlyAdmin):
     last_release = time_column("released_at", _("last release"))
-    list_display = ("name", "installed_here", "author", "summary", "type", "side", "downloads", "last_release", "page")
+    list_display = ("name", "installed_badge", "author", "summary", "type", "side", "downloads", "last_release", "page")
     list_filter = ("type", "side", ("withdrawn_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "author", "summary", "identifiers")
     show_full_result_count = False
@@ -43,7 +43,7 @@ class CatalogModAdmin(ReadOnlyAdmin):
         return ("-is_installed", "-has_update", "-released_at", "pk")
 
     @admin.display(description=_("installed"))
-    def installed_here(self, mod: CatalogMod) -> SafeString | str:
+    def installed_badge(self, mod: CatalogMod) -> SafeString | str:
         if getattr(mod, "has_update", False):
             return badge(_("update available"), "warn")
         return badge(_("installed"), "ok") if getattr(mod, "is_installed", False) else ""

@@ -1,4 +1,4 @@
-"""Upstream feeds: how old our data is, and what upstream last answered instead."""
+"""Data sources: the age of the stored data, and the error of the last check."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from vsadmin.game.models import FeedState
 
 
 class FeedStateAdmin(ReadOnlyAdmin):
-    data_from = time_column("cached_at", _("data from"))
-    last_asked = time_column("checked_at", _("last asked"))
-    list_display = ("feed", "status", "data_from", "last_asked", "refused", "error")
-    fields = ("feed", "status", "url", "data_from", "last_asked", "refused", "error")
+    last_updated = time_column("cached_at", _("last updated"))
+    last_checked = time_column("checked_at", _("last checked"))
+    list_display = ("feed", "status", "last_updated", "last_checked", "refused", "error")
+    fields = ("feed", "status", "url", "last_updated", "last_checked", "refused", "error")
 
     @admin.display(description=_("status"))
     def status(self, state: FeedState) -> SafeString:
         if not state.error:
-            return badge(_("good"), "ok")
-        return badge(_("old data"), "warn") if state.cached_at else badge(_("no data"), "bad")
+            return badge(_("up to date"), "ok")
+        return badge(_("stale"), "warn") if state.cached_at else badge(_("no data"), "bad")

@@ -1,4 +1,4 @@
-"""Installed mods: which need an update, and which do not fit the game."""
+"""Installed mods: available updates, compatibility with the installed game, and problems with packages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ProblemFilter(admin.SimpleListFilter):
     parameter_name = "package"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, object]]:  # type: ignore[override]  # lazy texts are fine
-        return [("problem", _("has a problem")), ("fine", _("is fine"))]
+        return [("problem", _("unreadable or duplicate")), ("fine", _("OK"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[InstalledMod]) -> QuerySet[InstalledMod]:
         wanted = self.value()
@@ -34,9 +34,9 @@ class ProblemFilter(admin.SimpleListFilter):
 
 
 class InstalledModAdmin(ReadOnlyAdmin):
-    checked = time_column("checked_at", _("checked"))
+    checked = time_column("checked_at", _("last checked"))
     first_seen = time_column("first_seen_at", _("first seen"))
-    list_display = ("name", "version", "update", "fit", "package", "switched", "file", "page", "checked")
+    list_display = ("name", "version", "update", "compatibility_badge", "package", "enabled_badge", "file", "page", "checked")
     list_filter = ("update_available", "compatibility", ProblemFilter, "enabled", "side")
     search_fields = ("modid", "name", "file")
     list_select_related = ("catalog",)
@@ -54,32 +54,34 @@ class InstalledModAdmin(ReadOnlyAdmin):
                     "side",
                     "file",
                     "kind",
-                    "switched",
+                    "enabled_badge",
                     "problem",
                     "game_minimum",
                     "first_seen",
                 )
             },
         ),
-        (_("Mod database"), {"fields": ("update", "latest_version", "latest_compatible_version", "fit", "page", "checked", "about", "releases")}),
+        (_("Mod database"), {"fields": ("update", "latest_version", "latest_compatible_version", "compatibility_badge", "page", "checked", "about", "releases")}),
     )
 
     @admin.display(description=_("update"), ordering="update_available")
     def update(self, mod: InstalledMod) -> SafeString | str:
         if mod.update_available:
             return badge(_("update to %s") % (mod.latest_compatible_version or mod.latest_version), "warn")
-        return badge(_("up to date"), "ok") if mod.latest_version else badge(_("not known"), "muted")
+        return badge(_("up to date"), "ok") if mod.latest_version else badge(_("unknown"), "muted")
 
     @admin.display(description=_("compatibility"), ordering="compatibility")
-    def fit(self, mod: InstalledMod) -> SafeString:
+    def compatibility_badge(self, mod: InstalledMod) -> SafeString:
         return badge(mod.get_compatibility_display(), COMPATIBILITY_BADGES[Compatibility(mod.compatibility)])
 
     @admin.display(description=_("package"), ordering="problem")
     def package(self, mod: InstalledMod) -> SafeString:
-        return format_html("{} {}", badge(_("problem"), "bad"), mod.problem) if mod.problem else badge(_("fine"), "ok")
+        if not mod.problem:
+            return badge(_("OK"), "ok")
+        return format_html("{} {}", badge(_("duplicate") if mod.is_duplicate else _("unreadable"), "bad"), mod.problem)
 
     @admin.display(description=_("enabled"), ordering="enabled")
-    def switched(self, mod: InstalledMod) -> SafeString:
+    def enabled_badge(self, mod: InstalledMod) -> SafeString:
         return badge(_("on"), "ok") if mod.enabled else badge(_("off"), "muted")
 
     @admin.display(description=_("mod page"))

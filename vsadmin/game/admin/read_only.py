@@ -1,4 +1,4 @@
-"""What all pages of the game share: they show rows that only jobs write."""
+"""The base of the game's admin pages, which show rows that only jobs write, and their columns and badges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ else:
 
 
 class ReadOnlyAdmin(Base):
-    """Rows can be seen, and not added, changed or deleted, by anybody."""
+    """An admin without adding, changing and deleting, even for superusers."""
 
     actions = None
 
@@ -33,20 +33,20 @@ class ReadOnlyAdmin(Base):
 
 
 def time_column(field: str, title: Any) -> Callable[[Any, Any], str | None]:
-    """For a class of pages: a column that shows the moment in `field`, with its time zone and how long ago it was."""
+    """A column for a ModelAdmin class that shows the time in `field` with its time zone and its age."""
 
     def show(page: Any, row: Any) -> str | None:
-        moment = getattr(row, field)
-        return render_to_string("admin/game/moment.html", {"moment": moment}) if moment else None
+        time = getattr(row, field)
+        return render_to_string("admin/game/time.html", {"time": time}) if time else None
 
     return admin.display(description=title, ordering=field)(show)
 
 
 def badge(text: object, kind: str) -> SafeString:
-    """A status in words and colour; `kind` is ok, warn, bad or muted."""
+    """A status as text and colour; `kind` is ok, warn, bad or muted."""
     return format_html('<span class="vs-badge vs-badge--{}">{}</span>', kind, text)
 
 
 def outside_link(url: str, text: object) -> SafeString:
-    """A link that leaves this site."""
+    """A link to another site."""
     return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', url, text)

@@ -1,4 +1,4 @@
-"""The game server: what it does now, and what it did."""
+"""The game server's status and its history."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from vsadmin.game.admin.read_only import ReadOnlyAdmin, badge, time_column
 from vsadmin.game.models import GameVersion, ServerStatus, ServerStatusChange
@@ -22,35 +23,35 @@ STATE_BADGES = {
 
 
 class ServerFactsAdmin(ReadOnlyAdmin):
-    """What the present status and its history show alike."""
+    """The columns that the status and its history share."""
 
     @admin.display(description=_("state"), ordering="state")
-    def state_badge(self, look: ServerStatus | ServerStatusChange) -> SafeString:
-        return badge(look.get_state_display(), STATE_BADGES[ServerState(look.state)])
+    def state_badge(self, row: ServerStatus | ServerStatusChange) -> SafeString:
+        return badge(row.get_state_display(), STATE_BADGES[ServerState(row.state)])
 
     @admin.display(description=_("restart"), ordering="pending_restart")
-    def restart(self, look: ServerStatus | ServerStatusChange) -> SafeString:
-        return badge(_("restart pending"), "warn") if look.pending_restart else badge(_("not needed"), "ok")
+    def restart(self, row: ServerStatus | ServerStatusChange) -> SafeString:
+        return badge(_("Restart to apply changes"), "warn") if row.pending_restart else badge(_("No restart needed"), "ok")
 
 
 class ServerStatusAdmin(ServerFactsAdmin):
-    last_seen = time_column("observed_at", _("seen"))
+    last_updated = time_column("observed_at", _("last updated"))
     start = time_column("started_at", _("started"))
-    list_display = ("state_badge", "version", "behind", "uptime", "port", "restart", "disk", "last_seen")
-    fields = ("state_badge", "version", "behind", "uptime", "start", "pid", "port", "restart", "changed_since", "disk", "last_seen")
+    list_display = ("state_badge", "version", "update", "uptime", "port", "restart", "disk", "last_updated")
+    fields = ("state_badge", "version", "update", "uptime", "start", "pid", "port", "restart", "changed_since", "disk", "last_updated")
 
-    @admin.display(description=_("up to date"))
-    def behind(self, status: ServerStatus) -> SafeString:
+    @admin.display(description=_("update"))
+    def update(self, status: ServerStatus) -> SafeString:
         if not status.version:
-            return badge(_("not known"), "muted")
+            return badge(_("unknown"), "muted")
         count = GameVersion.objects.above(status.version).count()
-        return badge(_("%d behind") % count, "warn") if count else badge(_("newest"), "ok")
+        return badge(ngettext("%d newer version", "%d newer versions", count) % count, "warn") if count else badge(_("up to date"), "ok")
 
     @admin.display(description=_("uptime"))
     def uptime(self, status: ServerStatus) -> str | None:
         return timesince(status.started_at, status.observed_at) if status.started_at else None
 
-    @admin.display(description=_("changed since its start"))
+    @admin.display(description=_("changed since the start"))
     def changed_since(self, status: ServerStatus) -> str:
         return ", ".join(status.pending_reasons)
 
@@ -64,7 +65,7 @@ class ServerStatusAdmin(ServerFactsAdmin):
 
 
 class ServerStatusChangeAdmin(ServerFactsAdmin):
-    seen = time_column("seen_at", _("seen"))
-    list_display = ("seen", "state_badge", "version", "port", "restart")
+    time = time_column("seen_at", _("time"))
+    list_display = ("time", "state_badge", "version", "port", "restart")
     list_filter = ("state",)
     date_hierarchy = "seen_at"

@@ -1,4 +1,4 @@
-"""Game versions: the latest of each channel, which one is installed here, and how far it is behind."""
+"""Game versions: the latest of each channel, the installed one, and the number of newer ones."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class GameVersionAdmin(ReadOnlyAdmin):
     fields = ("version", "channel", "mark", "first_seen", "withdrawn", "filename", "filesize", "md5", "download")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        here = ServerStatus.objects.filter(pk=ServerStatus.ONLY, version=OuterRef("version"))
-        return super().get_queryset(request).annotate(is_here=Exists(here)).prefetch_related("files")
+        installed = ServerStatus.objects.filter(pk=ServerStatus.ONLY, version=OuterRef("version"))
+        return super().get_queryset(request).annotate(is_installed=Exists(installed)).prefetch_related("files")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        answer = super().changelist_view(request, extra_context)
-        if isinstance(answer, TemplateResponse) and answer.context_data is not None:
-            answer.context_data |= self._overview()
-        return answer
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data |= self._overview()
+        return response
 
     def _overview(self) -> dict[str, Any]:
         status = ServerStatus.objects.last_observed()
-        running = status.version if status else ""
+        installed = status.version if status else ""
         channels = [(channel, GameVersion.objects.latest_in(channel), FeedState.objects.of(channel)) for channel in Channel]
-        return {"channels": channels, "running": running, "behind": GameVersion.objects.above(running).count()}
+        return {"channels": channels, "installed": installed, "newer": GameVersion.objects.above(installed).count()}
 
     @admin.display(description=_("status"))
     def mark(self, version: GameVersion) -> SafeString | str:
-        if getattr(version, "is_here", False):
-            return badge(_("installed here"), "ok")
+        if getattr(version, "is_installed", False):
+            return badge(_("installed"), "ok")
         if version.withdrawn_at:
             return badge(_("withdrawn"), "muted")
         return badge(_("latest"), "warn") if version.is_latest else ""

@@ -1,4 +1,4 @@
-"""The tables: what upstream said, what is installed, what the server does."""
+"""The game's tables: upstream data, installed mods, and the server's status."""
 
 from vsadmin.game.models.catalog import CatalogMod, ModRelease
 from vsadmin.game.models.feed_state import Feed, FeedState

@@ -1,4 +1,4 @@
-"""The mod catalogue: the mod database's whole list, and the details of those mods that are installed here."""
+"""The mod catalogue: every mod of the mod database, with details and releases of the installed ones."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from vsadmin.game.upstream.moddb import ListedMod, ModDetails, Release
 
 DETAILS_STAY_FRESH = timedelta(days=1)
-"""Authors tick further game versions on old releases, which the list does not tell."""
+"""Details expire because authors add game versions to old releases, and the mod list does not show that."""
 
 CHUNK = 250
-"""Rows in one transaction: on SQLite nobody else can write meanwhile."""
+"""Rows in one transaction; short transactions, because on SQLite they block every other writer."""
 
 
 def chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
@@ -35,13 +35,13 @@ def chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 class CatalogModQuerySet(models.QuerySet["CatalogMod"]):
     def current(self) -> CatalogModQuerySet:
-        """Mods that the mod database still lists."""
+        """Mods that are in the mod database's list."""
         return self.filter(withdrawn_at__isnull=True)
 
-    def store(self, listed: Sequence[ListedMod], moment: datetime) -> dict[str, int]:
-        """Make the rows say what the list says, in small transactions; only rows that changed are written.
+    def store(self, listed: Sequence[ListedMod], fetched_at: datetime) -> dict[str, int]:
+        """Store the mod list in small transactions; only changed rows are written, and missing mods are marked as withdrawn.
 
-        Returns how many mods were `added`, `changed` and `withdrawn`; withdrawn ones stay, marked.
+        Returns the number of `added`, `changed` and `withdrawn` mods.
         """
         known = dict(self.values_list("pk", "digest"))
         withdrawn = set(self.filter(withdrawn_at__isnull=False).values_list("pk", flat=True))
@@ -50,14 +50,14 @@ class CatalogModQuerySet(models.QuerySet["CatalogMod"]):
             self.bulk_create(chunk, update_conflicts=True, unique_fields=["modid"], update_fields=[*CatalogMod.LISTED, "digest", "withdrawn_at"])
         gone = known.keys() - withdrawn - {mod.modid for mod in listed}
         for chunk in chunks(gone):
-            self.filter(pk__in=chunk).update(withdrawn_at=moment)
+            self.filter(pk__in=chunk).update(withdrawn_at=fetched_at)
         added = sum(row.pk not in known for row in changed)
         return {"added": added, "changed": len(changed) - added, "withdrawn": len(gone)}
 
     def by_identifier(self) -> dict[str, int]:
-        """The mod behind each identifier, in lower case.
+        """The primary key of the mod for each identifier, in lower case.
 
-        Where two claim one, a mod that is still listed wins over one that is not, a mod over a tool, and then the more downloaded.
+        When two mods claim one identifier, a listed mod wins over a withdrawn one, then a mod over a tool, then the one with more downloads.
         """
         found: dict[str, int] = {}
         rows = self.values_list("pk", "identifiers", "type", "downloads", "withdrawn_at")
@@ -65,13 +65,13 @@ class CatalogModQuerySet(models.QuerySet["CatalogMod"]):
             found.update((identifier.lower(), pk) for identifier in identifiers)
         return found
 
-    def stale(self, moment: datetime) -> list[CatalogMod]:
-        """Those of these mods whose details are missing, out of date or older than a day."""
-        return [mod for mod in self.order_by("pk") if not mod.has_fresh_details(moment)]
+    def stale(self, now: datetime) -> list[CatalogMod]:
+        """Mods with missing details, details from before the latest release, or details older than a day."""
+        return [mod for mod in self.order_by("pk") if not mod.has_fresh_details(now)]
 
 
 class CatalogMod(models.Model):
-    """One mod of the mod database: as listed, and with details when it is installed here."""
+    """One mod of the mod database; the details are filled only for installed mods."""
 
     LISTED = ("assetid", "name", "summary", "identifiers", "author", "urlalias", "side", "type", "tags", "downloads", "follows", "released_at")
 
@@ -95,7 +95,7 @@ class CatalogMod(models.Model):
     homepage_url = models.CharField(_("home page"), max_length=500, default="", blank=True)
     source_url = models.CharField(_("source code"), max_length=500, default="", blank=True)
     issues_url = models.CharField(_("issue tracker"), max_length=500, default="", blank=True)
-    detailed_at = models.DateTimeField(_("details from"), null=True)
+    detailed_at = models.DateTimeField(_("details updated"), null=True)
     detailed_release_at = models.DateTimeField(null=True)
 
     releases: RelatedManager[ModRelease]
@@ -120,17 +120,17 @@ class CatalogMod(models.Model):
 
     @property
     def url(self) -> str:
-        """Its page in the mod database."""
+        """The mod's page in the mod database."""
         return f"{settings.MODDB_URL}/show/mod/{self.assetid}" if self.assetid else settings.MODDB_URL
 
-    def has_fresh_details(self, moment: datetime) -> bool:
-        return self.detailed_at is not None and self.detailed_release_at == self.released_at and moment - self.detailed_at < DETAILS_STAY_FRESH
+    def has_fresh_details(self, now: datetime) -> bool:
+        return self.detailed_at is not None and self.detailed_release_at == self.released_at and now - self.detailed_at < DETAILS_STAY_FRESH
 
-    def store_details(self, details: ModDetails, releases: Sequence[Release], moment: datetime) -> None:
-        """Keep the mod's page and its releases; retracted ones are gone upstream and go here."""
+    def store_details(self, details: ModDetails, releases: Sequence[Release], fetched_at: datetime) -> None:
+        """Store the details and replace the releases; a release that upstream retracted is deleted."""
         self.description, self.homepage_url = details.text, details.homepageurl
         self.source_url, self.issues_url = details.sourcecodeurl, details.issuetrackerurl
-        self.detailed_at, self.detailed_release_at = moment, self.released_at
+        self.detailed_at, self.detailed_release_at = fetched_at, self.released_at
         with transaction.atomic():
             self.save(update_fields=["description", "homepage_url", "source_url", "issues_url", "detailed_at", "detailed_release_at"])
             self.releases.all().delete()
@@ -140,7 +140,7 @@ class CatalogMod(models.Model):
 
 class ModReleaseQuerySet(models.QuerySet["ModRelease"]):
     def facts_by_identifier(self, mods: Iterable[int]) -> dict[tuple[int, str], list[ReleaseFacts]]:
-        """The releases of these mods by mod and identifier: one page may hold several mods."""
+        """The releases of these mods by mod and identifier; one page of the mod database may hold several mods."""
         found: dict[tuple[int, str], list[ReleaseFacts]] = defaultdict(list)
         for release in self.filter(mod__in=mods).order_by("pk"):
             found[release.mod_id, release.identifier.lower()].append(release.facts)
@@ -148,7 +148,7 @@ class ModReleaseQuerySet(models.QuerySet["ModRelease"]):
 
 
 class ModRelease(models.Model):
-    """One release of a mod that is installed here."""
+    """One release of an installed mod."""
 
     releaseid = models.PositiveIntegerField(_("number"), primary_key=True)
     mod = models.ForeignKey(CatalogMod, models.CASCADE, related_name="releases", verbose_name=_("mod"))

@@ -1,4 +1,4 @@
-"""Installed mods: what lies in the server's mod folders, and what the mod database says about it."""
+"""Installed mods: the packages in the server's mod folders, compared with the mod database."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from vsadmin.game.disk.mod_folder import FoundMod
 
 
+DUPLICATE = "duplicate of"
+"""The beginning of `problem` when the game loads another package of the same mod."""
+
+
 class Compatibility(models.TextChoices):
     COMPATIBLE = "compatible", _("compatible")
     NOT_VERIFIED = "not_verified", _("not verified")
@@ -34,19 +38,19 @@ class InstalledModQuerySet(models.QuerySet["InstalledMod"]):
 
     def search(self, text: str) -> InstalledModQuerySet:
         """Mods whose identifier, name or file contains `text`."""
-        wanted = make_storable(text)
-        return self.filter(Q(modid__icontains=wanted) | Q(name__icontains=wanted) | Q(file__icontains=wanted))
+        term = make_storable(text)
+        return self.filter(Q(modid__icontains=term) | Q(name__icontains=term) | Q(file__icontains=term))
 
     def in_order(self) -> InstalledModQuerySet:
-        """By name, the ones with an update first."""
+        """Mods with an update first, then by name."""
         return self.order_by("-update_available", Lower("name"), "file")
 
-    def replace(self, found: Collection[FoundMod], unreadable: Collection[str], moment: datetime) -> dict[str, int]:
-        """Make the rows say what lies in the folders; only rows that changed are written.
+    def replace(self, found: Collection[FoundMod], unreadable: Collection[str], scanned_at: datetime) -> dict[str, int]:
+        """Store the packages found in the mod folders and delete rows of removed ones; unchanged rows are not written.
 
-        What was known of a folder that cannot be read now (`unreadable`, as prefixes of `file`) stays.
+        `unreadable` holds prefixes of `file`: rows of a folder that could not be read are kept.
         """
-        rows = {mod.file: self.model.of(mod, moment) for mod in found}
+        rows = {mod.file: self.model.of(mod, scanned_at) for mod in found}
         _explain_duplicates(rows.values())
         with transaction.atomic():
             known = {row.file: row for row in self.all()}
@@ -57,7 +61,7 @@ class InstalledModQuerySet(models.QuerySet["InstalledMod"]):
         return {"installed": len(rows), "changed": len(changed), "removed": len(gone)}
 
     def link_to_catalog(self) -> None:
-        """Connect each mod with its page in the catalogue, by identifier and whatever its case."""
+        """Link each mod to its page in the catalogue by identifier, ignoring case."""
         pages = CatalogMod.objects.by_identifier()
         changed = []
         for mod in self.all():
@@ -68,7 +72,7 @@ class InstalledModQuerySet(models.QuerySet["InstalledMod"]):
         self.bulk_update(changed, ["catalog"])
 
     def assess(self, game_version: str) -> None:
-        """Compare every mod with the releases that are known and with the game that is installed; write what changed."""
+        """Assess every mod against its known releases and the installed game version; only changed rows are written."""
         mods = list(self.select_related("catalog"))
         facts = ModRelease.objects.facts_by_identifier({mod.catalog_id for mod in mods if mod.catalog_id})
         changed = []
@@ -84,13 +88,13 @@ class InstalledModQuerySet(models.QuerySet["InstalledMod"]):
                 changed.append(mod)
         self.bulk_update(changed, InstalledMod.ASSESSMENT)
 
-    def mark_unlisted_as_checked(self, moment: datetime) -> None:
-        """Note that the whole list was read and knows no page for these mods."""
-        self.filter(catalog__isnull=True).update(checked_at=moment)
+    def mark_unlisted_as_checked(self, checked_at: datetime) -> None:
+        """Set `checked_at` of mods without a page in the catalogue: the complete list was read and does not contain them."""
+        self.filter(catalog__isnull=True).update(checked_at=checked_at)
 
 
 class InstalledMod(models.Model):
-    """One mod in one of the server's mod folders."""
+    """One package in one of the server's mod folders."""
 
     PACKAGE = ("modid", "name", "version", "description", "authors", "side", "kind", "enabled", "problem", "game_minimum")
     ASSESSMENT = ("latest_version", "latest_compatible_version", "update_available", "compatibility", "url", "checked_at")
@@ -105,16 +109,16 @@ class InstalledMod(models.Model):
     side = models.CharField(_("side"), max_length=20)
     enabled = models.BooleanField(_("enabled"), default=True)
     problem = models.CharField(_("problem"), max_length=500, null=True, blank=True)
-    game_minimum = models.CharField(_("needs game"), max_length=40, blank=True)
+    game_minimum = models.CharField(_("minimum game version"), max_length=40, blank=True)
     first_seen_at = models.DateTimeField(_("first seen"))
 
     catalog = models.ForeignKey(CatalogMod, models.SET_NULL, null=True, blank=True, related_name="installed", verbose_name=_("mod page"))
     latest_version = models.CharField(_("latest"), max_length=40, blank=True, default="")
-    latest_compatible_version = models.CharField(_("latest for this game"), max_length=40, blank=True, default="")
+    latest_compatible_version = models.CharField(_("latest compatible"), max_length=40, blank=True, default="")
     update_available = models.BooleanField(_("update available"), default=False)
     compatibility = models.CharField(_("compatibility"), max_length=20, choices=Compatibility, default=Compatibility.UNKNOWN)
     url = models.CharField(_("mod page"), max_length=500, blank=True, default="")
-    checked_at = models.DateTimeField(_("checked"), null=True)
+    checked_at = models.DateTimeField(_("last checked"), null=True)
 
     objects = InstalledModQuerySet.as_manager()
 
@@ -128,7 +132,7 @@ class InstalledMod(models.Model):
         return self.name
 
     @classmethod
-    def of(cls, found: FoundMod, moment: datetime) -> InstalledMod:
+    def of(cls, found: FoundMod, first_seen_at: datetime) -> InstalledMod:
         info = found.modinfo
         return cls(
             file=found.file,
@@ -142,8 +146,13 @@ class InstalledMod(models.Model):
             enabled=found.enabled,
             problem=found.problem,
             game_minimum=info.game_minimum,
-            first_seen_at=moment,
+            first_seen_at=first_seen_at,
         )
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether the package is readable, but the game loads another one of the same mod."""
+        return (self.problem or "").startswith(DUPLICATE)
 
     @property
     def package_facts(self) -> tuple[object, ...]:
@@ -155,7 +164,7 @@ class InstalledMod(models.Model):
 
 
 def _explain_duplicates(rows: Iterable[InstalledMod]) -> None:
-    """The game loads one package of each mod, the highest version; the others get told so."""
+    """Set `problem` on packages that the game does not load because another package of the same mod has a higher version."""
     packages: dict[str, list[InstalledMod]] = defaultdict(list)
     for row in rows:
         if row.enabled and not row.problem:
@@ -164,4 +173,4 @@ def _explain_duplicates(rows: Iterable[InstalledMod]) -> None:
         loaded = max(sorted(same, key=lambda row: row.file), key=lambda row: parse_mod_version(row.version) or OLDEST)
         for other in same:
             if other is not loaded:
-                other.problem = f"the same mod as {loaded.file}, which the game loads; remove one of the two"[:500]
+                other.problem = f"{DUPLICATE} {loaded.file}, which the game loads; remove one of the two"[:500]

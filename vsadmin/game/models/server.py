@@ -1,4 +1,4 @@
-"""The server's status: one row of what was last seen, and a row of history for each change."""
+"""The game server: one row with the latest observation, and one row of history for each change."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ KEEP_CHANGES = 1000
 
 class ServerStatusQuerySet(models.QuerySet["ServerStatus"]):
     def last_observed(self) -> ServerStatus | None:
-        """What was seen last, in one query; None before the first look."""
+        """The latest observation, in one query; None before the first one."""
         return self.filter(pk=ServerStatus.ONLY).first()
 
     def summary(self) -> dict[str, Any]:
-        """What was seen last, and what upstream offers; before the first look the server counts as not installed."""
+        """The latest observation with the latest available versions; before the first observation the state is `not_installed`."""
         status = self.last_observed()
-        seen = status.as_dict if status else NOT_OBSERVED
+        observed = status.as_dict if status else NOT_OBSERVED
         latest = dict(GameVersion.objects.filter(is_latest=True).values_list("channel", "version"))
         checks = FeedState.objects.filter(pk__in=Channel.values).aggregate(at=models.Max("checked_at"))
-        return seen | {
+        return observed | {
             "available_stable_version": latest.get(Channel.STABLE),
             "available_unstable_version": latest.get(Channel.UNSTABLE),
             "version_last_checked": checks["at"],
         }
 
-    def record(self, seen: Observation, moment: datetime) -> ServerStatusChange | None:
-        """Keep what was seen; returns the new row of history, or None when nothing changed."""
+    def record(self, observation: Observation, observed_at: datetime) -> ServerStatusChange | None:
+        """Store an observation; returns the new row of history, or None when none of the facts changed."""
         with transaction.atomic():
             before = self.select_for_update().filter(pk=ServerStatus.ONLY).first()
-            status = self.model.of(seen, moment)
+            status = self.model.of(observation, observed_at)
             status.save(force_insert=before is None, force_update=before is not None)
             if before is not None and before.facts == status.facts:
                 return None
-            return ServerStatusChange.objects.record(status, moment)
+            return ServerStatusChange.objects.record(status)
 
 
 NOT_OBSERVED: dict[str, Any] = {
@@ -57,14 +57,14 @@ NOT_OBSERVED: dict[str, Any] = {
 
 
 class ServerFacts(models.Model):
-    """What a look at the server tells, and what a change of it is remembered by."""
+    """The columns that the status and its history share; a change of one of them makes a row of history."""
 
     FACTS = ("state", "version", "port", "pending_restart")
 
     state = models.CharField(_("state"), max_length=20, choices=ServerState)
     version = models.CharField(_("version"), max_length=40, blank=True)
     port = models.PositiveIntegerField(_("port"))
-    pending_restart = models.BooleanField(_("restart pending"), default=False)
+    pending_restart = models.BooleanField(_("restart needed"), default=False)
 
     class Meta:
         abstract = True
@@ -75,19 +75,19 @@ class ServerFacts(models.Model):
 
 
 class ServerStatus(ServerFacts):
-    """The game server as it was last seen; there is one row."""
+    """The latest observation of the game server, in the table's only row."""
 
     ONLY = 1
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
-    pending_reasons = models.JSONField(_("changed since its start"), default=list)
+    pending_reasons = models.JSONField(_("changed since the start"), default=list)
     pid = models.PositiveIntegerField(_("process"), null=True)
     started_at = models.DateTimeField(_("started"), null=True)
-    ready_at = models.DateTimeField(_("seen ready"), null=True)
+    ready_at = models.DateTimeField(_("ready since"), null=True)
     disk_total_bytes = models.PositiveBigIntegerField(null=True)
     disk_free_bytes = models.PositiveBigIntegerField(null=True)
     disk_needed_bytes = models.PositiveBigIntegerField(default=0)
-    observed_at = models.DateTimeField(_("seen"))
+    observed_at = models.DateTimeField(_("last updated"))
 
     objects = ServerStatusQuerySet.as_manager()
 
@@ -103,25 +103,25 @@ class ServerStatus(ServerFacts):
         return str(self.get_state_display())
 
     @classmethod
-    def of(cls, seen: Observation, moment: datetime) -> ServerStatus:
+    def of(cls, observation: Observation, observed_at: datetime) -> ServerStatus:
         return cls(
-            state=seen.state,
-            version=seen.version,
-            port=seen.port,
-            pending_restart=bool(seen.pending_reasons),
-            pending_reasons=seen.pending_reasons,
-            pid=seen.pid,
-            started_at=seen.started_at,
-            ready_at=seen.ready_at,
-            disk_total_bytes=seen.disk_total_bytes,
-            disk_free_bytes=seen.disk_free_bytes,
-            disk_needed_bytes=seen.disk_needed_bytes,
-            observed_at=moment,
+            state=observation.state,
+            version=observation.version,
+            port=observation.port,
+            pending_restart=bool(observation.pending_reasons),
+            pending_reasons=observation.pending_reasons,
+            pid=observation.pid,
+            started_at=observation.started_at,
+            ready_at=observation.ready_at,
+            disk_total_bytes=observation.disk_total_bytes,
+            disk_free_bytes=observation.disk_free_bytes,
+            disk_needed_bytes=observation.disk_needed_bytes,
+            observed_at=observed_at,
         )
 
     @property
     def as_dict(self) -> dict[str, Any]:
-        """Everything that was seen, in words that leave this app."""
+        """The observation under the keys of the API and of /healthz."""
         return {
             "state": self.state,
             "version": self.version or None,
@@ -135,12 +135,12 @@ class ServerStatus(ServerFacts):
 
     @property
     def uptime_seconds(self) -> int | None:
-        """How long the process had been up when it was last seen; a watch that stopped lets nothing grow."""
+        """The age of the process at the latest observation, so that it stands still when the watch stops."""
         return max(0, int((self.observed_at - self.started_at).total_seconds())) if self.started_at else None
 
     @property
     def disk_space(self) -> dict[str, Any] | None:
-        """The file system of the data folder; `low` when less is free than the server itself needs to go on."""
+        """The file system of the data folder; `low` when less is free than the limit at which the server stops itself."""
         if self.disk_total_bytes is None or self.disk_free_bytes is None:
             return None
         return {
@@ -153,24 +153,24 @@ class ServerStatus(ServerFacts):
 
 
 class ServerStatusChangeQuerySet(models.QuerySet["ServerStatusChange"]):
-    def record(self, status: ServerStatus, moment: datetime) -> ServerStatusChange:
-        """Add a change, and forget those beyond the last thousand."""
-        change = self.create(seen_at=moment, **status.facts)
+    def record(self, status: ServerStatus) -> ServerStatusChange:
+        """Add a change and delete all but the last thousand."""
+        change = self.create(seen_at=status.observed_at, **status.facts)
         if oldest := self.order_by("-pk").values_list("pk", flat=True)[KEEP_CHANGES : KEEP_CHANGES + 1].first():
             self.filter(pk__lte=oldest).delete()
         return change
 
 
 class ServerStatusChange(ServerFacts):
-    """What the game server changed to, and when that was seen."""
+    """The facts after a change, and the time of the observation that noticed it."""
 
-    seen_at = models.DateTimeField(_("seen"))
+    seen_at = models.DateTimeField(_("time"))
 
     objects = ServerStatusChangeQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("change of the game server")
-        verbose_name_plural = _("changes of the game server")
+        verbose_name = _("server change")
+        verbose_name_plural = _("server history")
         ordering = ("-seen_at", "-id")
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Game versions: what each channel offers, which is the latest, and when a new one appeared."""
+"""Game versions: the offers of each channel, the latest version of each, and the news about new ones."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class GameVersionQuerySet(models.QuerySet["GameVersion"]):
         return self.filter(channel=channel)
 
     def latest_in(self, channel: str) -> GameVersion | None:
-        """The highest version that the channel offers to servers."""
+        """The highest version of the channel that has a server build."""
         return self.in_channel(channel).filter(is_latest=True).first()
 
     def above(self, version: str) -> GameVersionQuerySet:
-        """Versions that whoever runs `version` could move up to: stable ones, and unstable ones for who runs one of those."""
+        """Versions that a server with `version` can upgrade to; unstable ones are included when `version` is a pre-release."""
         try:
             running = parse_game_version(version)
         except BadVersion:
@@ -59,35 +59,36 @@ class GameVersionQuerySet(models.QuerySet["GameVersion"]):
             raise VersionNotFound(version)
         return found
 
-    def apply_feed(self, channel: str, offered: Sequence[FeedVersion], moment: datetime) -> list[VersionEvent]:
-        """Make the rows say what the channel offers now, and return an event for each version higher than any seen before.
+    def apply_feed(self, channel: str, offered: Sequence[FeedVersion], fetched_at: datetime) -> list[VersionEvent]:
+        """Store the versions that the channel offers; returns an event for each version higher than all versions known before.
 
-        Versions that the feed dropped are marked withdrawn and stay.  The first answer ever makes no events.
+        Versions that are missing in `offered` are marked as withdrawn and kept.  The first feed of a channel makes no events.
         """
         with transaction.atomic():
             highest_before = self.in_channel(channel).aggregate(key=models.Max("sort_key"))["key"]
-            # A version that both feeds carry has been released, so it belongs to the stable one.
+            # A version in both feeds has been released, so it belongs to the stable channel.
             taken = set() if channel == Channel.STABLE else set(self.current().in_channel(Channel.STABLE).values_list("pk", flat=True))
             kept = [version for version in offered if version.text not in taken]
-            self._store(channel, kept, moment)
+            self._store(channel, kept, fetched_at)
             ServerFile.objects.replace(kept)
-            self._withdraw(channel, [version.text for version in kept], moment)
+            self._withdraw(channel, [version.text for version in kept], fetched_at)
             self._mark_latest()
             new = [version for version in kept if highest_before and version.parsed.sort_key > highest_before]
-            return VersionEvent.objects.bulk_create(VersionEvent(version=version.text, channel=channel, seen_at=moment) for version in reversed(new))
+            return VersionEvent.objects.bulk_create(VersionEvent(version=version.text, channel=channel, seen_at=fetched_at) for version in reversed(new))
 
-    def _store(self, channel: str, offered: Sequence[FeedVersion], moment: datetime) -> None:
+    def _store(self, channel: str, offered: Sequence[FeedVersion], fetched_at: datetime) -> None:
         known = set(self.current().in_channel(channel).values_list("pk", flat=True))
-        rows = (GameVersion(pk=version.text, channel=channel, sort_key=version.parsed.sort_key, first_seen_at=moment) for version in offered if version.text not in known)
+        new = (version for version in offered if version.text not in known)
+        rows = (GameVersion(pk=version.text, channel=channel, sort_key=version.parsed.sort_key, first_seen_at=fetched_at) for version in new)
         self.bulk_create(rows, update_conflicts=True, unique_fields=["version"], update_fields=["channel", "sort_key", "withdrawn_at", "is_latest"])
 
-    def _withdraw(self, channel: str, offered: Sequence[str], moment: datetime) -> None:
-        self.current().in_channel(channel).exclude(pk__in=offered).update(withdrawn_at=moment, is_latest=False)
+    def _withdraw(self, channel: str, offered: Sequence[str], withdrawn_at: datetime) -> None:
+        self.current().in_channel(channel).exclude(pk__in=offered).update(withdrawn_at=withdrawn_at, is_latest=False)
 
     def _mark_latest(self) -> None:
-        """By the real order; the feed's own flag can lag, and a version without a server build is of no use to a server.
+        """Mark the highest version with a server build; the feed's own `latest` flag can lag behind.
 
-        Both channels, because a version may just have moved from one to the other.
+        Both channels are marked because a version may have moved from one to the other.
         """
         for channel in Channel.values:
             offered = self.current().in_channel(channel).order_by("-sort_key")
@@ -97,7 +98,7 @@ class GameVersionQuerySet(models.QuerySet["GameVersion"]):
 
 
 class GameVersion(models.Model):
-    """One version of the game.  Rows are never deleted: "higher than any seen" has to remember what was withdrawn."""
+    """One version of the game.  Rows are never deleted, because news compares a version with the withdrawn ones too."""
 
     version = models.CharField(_("version"), max_length=40, primary_key=True)
     channel = models.CharField(_("channel"), max_length=10, choices=Channel)
@@ -126,14 +127,14 @@ class GameVersion(models.Model):
 
     @property
     def server_file(self) -> ServerFile | None:
-        """The server build for the platform that vsadmin runs on, if there is one."""
+        """The server build for the platform of this machine; None when the version has none."""
         files = {file.platform: file for file in self.files.all()}
         return files.get(Platform.WINDOWS if sys.platform == "win32" else Platform.LINUX)
 
 
 class ServerFileQuerySet(models.QuerySet["ServerFile"]):
     def replace(self, offered: Sequence[FeedVersion]) -> None:
-        """Make the files of these versions what the feed says; rows that say so already are not written."""
+        """Store the server files of these versions and delete files that the feed dropped; unchanged rows are not written."""
         known = {(row.version_id, row.platform): row for row in self.filter(version__in=[version.text for version in offered])}
         wanted = {(version.text, platform): ServerFile.of(version, platform) for version in offered for platform in version.files}
         self.filter(pk__in=[row.pk for key, row in known.items() if key not in wanted]).delete()
@@ -187,15 +188,15 @@ class ServerFile(models.Model):
 
 
 class VersionEvent(models.Model):
-    """A version higher than any seen before appeared in a channel."""
+    """The news that a version higher than all versions known before appeared in a channel."""
 
     version = models.CharField(_("version"), max_length=40)
     channel = models.CharField(_("channel"), max_length=10, choices=Channel)
     seen_at = models.DateTimeField(_("appeared"))
 
     class Meta:
-        verbose_name = _("new version")
-        verbose_name_plural = _("new versions")
+        verbose_name = _("version news item")
+        verbose_name_plural = _("version news")
         ordering = ("-seen_at", "-id")
 
     def __str__(self) -> str:
