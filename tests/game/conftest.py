@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from pytest_django import Settings
 from jobs.registry import get_function
 from tests.game.support.hostile_server import HostileServer, Script
 from tests.game.support.run_job import SHORT_BUDGET, RunJob
+from tests.support.processes import free_port
 from vsadmin.game import jobs
 from vsadmin.game.standin.sample_folder import build_sample
 from vsadmin.game.standin.server import StandIn
@@ -55,6 +57,15 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
     build_sample(tmp_path)
     settings.DATA_DIR, settings.SERVER_DIR = tmp_path / "data", tmp_path / "server"
     return tmp_path
+
+
+@pytest.fixture
+def port(folder: Path) -> int:
+    """A free port that the sample server is configured to use."""
+    chosen = free_port()
+    config = json.loads((folder / "data" / "serverconfig.json").read_text())
+    (folder / "data" / "serverconfig.json").write_text(json.dumps(config | {"Port": chosen}))
+    return chosen
 
 
 @pytest.fixture

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 from django.test import Client
 
 from tests.game.support.fake_server import remove_install, run_fake_server
 from tests.game.support.run_job import RunJob
-from tests.support.processes import free_port
-from vsadmin.game.disk import server_process
 from vsadmin.game.disk.server_config import read_server_config
-from vsadmin.game.disk.server_install import installed_version
-from vsadmin.game.disk.server_process import data_path_of, find_server, program_of
+from vsadmin.game.disk.server_process import find_server
 from vsadmin.game.health import health_block
 from vsadmin.game.models import InstalledMod, ServerStatus, ServerStatusChange
 from vsadmin.game.observation import Observation, ServerState
 from vsadmin.game.tasks.server_watch import observe, pending_reasons
-
-
-@pytest.fixture
-def port(folder: Path) -> int:
-    chosen = free_port()
-    config = json.loads((folder / "data" / "serverconfig.json").read_text())
-    (folder / "data" / "serverconfig.json").write_text(json.dumps(config | {"Port": chosen}))
-    return chosen
 
 
 def touch_later(path: Path, seconds: float = 30) -> None:
@@ -70,55 +57,6 @@ def test_the_history_grows_only_with_a_change(run_job: RunJob) -> None:
     assert ServerStatus.objects.count() == ServerStatusChange.objects.count() == 1
 
 
-def test_the_native_launcher_is_found_too(folder: Path, port: int) -> None:
-    with run_fake_server(folder, port, folder / "data", dotnet=False) as server:
-        found = find_server(folder / "data", folder / "server")
-        assert found is not None
-        assert found.pid == server.process.pid
-
-
-def test_a_server_with_another_data_folder_is_ignored(folder: Path, port: int, tmp_path: Path) -> None:
-    with run_fake_server(folder, port, tmp_path / "another"):
-        assert find_server(folder / "data", folder / "server") is None
-
-
-def test_without_a_data_path_the_install_folder_identifies_the_server(folder: Path, port: int, tmp_path: Path) -> None:
-    with run_fake_server(folder, port, None):
-        assert find_server(folder / "data", folder / "server") is not None
-        assert find_server(folder / "data", tmp_path / "elsewhere") is None
-
-
-@pytest.mark.parametrize(
-    ("line", "program"),
-    [
-        ("dotnet VintagestoryServer.dll --dataPath /d", "VintagestoryServer.dll"),
-        ("/usr/bin/dotnet /opt/vs/VintagestoryServer.dll", "/opt/vs/VintagestoryServer.dll"),
-        ("./VintagestoryServer", "./VintagestoryServer"),
-        ("SCREEN -dmS vs ./VintagestoryServer", None),
-        ("vim VintagestoryServer.dll", None),
-        ("tail -f VintagestoryServer", None),
-        ("", None),
-    ],
-)
-def test_only_a_program_that_runs_the_server_counts(line: str, program: str | None) -> None:
-    assert program_of(line.split()) == program
-
-
-@pytest.mark.parametrize(("line", "path"), [("x --dataPath /d", "/d"), ("x --datapath=/d", "/d"), ("x --dataPath", None), ("x", None)])
-def test_the_data_path_is_read_from_the_command_line(line: str, path: str | None) -> None:
-    assert data_path_of(line.split()) == path
-
-
-def test_a_hidden_command_line_falls_back_to_the_process_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(process: psutil.Process) -> list[str]:
-        raise psutil.AccessDenied(process.pid)
-
-    monkeypatch.setattr(psutil.Process, "cmdline", refuse)
-    assert find_server(folder / "data", folder / "server") is None
-    monkeypatch.setattr(server_process, "PROGRAM", psutil.Process().name())
-    assert find_server(folder / "data", folder / "server", last_pid=os.getpid()) is not None
-
-
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [("data/serverconfig.json", "serverconfig.json"), ("data/Mods/lanternoil_2.0.3.zip", "Mods/lanternoil_2.0.3.zip"), ("data/Mods", "Mods/")],
@@ -153,17 +91,6 @@ def test_the_game_s_note_in_the_mod_folder_needs_no_restart(folder: Path, port: 
         touch_later(folder / "data" / "Mods" / "Creating_Mods.txt")
         touch_later(folder / "data" / "Mods")
         assert pending_reasons(process, None, read_server_config(folder / "data"), folder / "data", folder / "server") == []
-
-
-def test_the_version_comes_from_the_version_file_else_from_the_log(folder: Path) -> None:
-    (folder / "server" / "assets" / "version-1.22.0-rc.10.txt").touch()
-    (folder / "server" / "assets" / "version-nonsense.txt").touch()
-    assert installed_version(folder / "server", folder / "data") == "1.22.6"
-    remove_install(folder)
-    assert installed_version(folder / "server", folder / "data") == ""
-    (folder / "data" / "Logs").mkdir()
-    (folder / "data" / "Logs" / "server-main.log").write_text("27.9.2026 22:00:00 [Notification] Game Version: v1.21.5 (Stable)\n")
-    assert installed_version(folder / "server", folder / "data") == "1.21.5"
 
 
 def test_a_new_game_version_reassesses_the_mods_at_once(run_job: RunJob, folder: Path) -> None:
