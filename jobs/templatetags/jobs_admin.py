@@ -11,12 +11,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.template import Context
 from django.urls import reverse
 from django.utils.dateformat import format as date_format
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
-from jobs.admin import wording
 from jobs.admin.durations import write_duration
 from jobs.admin.job.history import Change, changes_between
 from jobs.admin.job.latest import StripRun
@@ -25,7 +25,7 @@ from jobs.admin.overview.overview import overview
 from jobs.admin.overview.state import SchedulerState, scheduler_state
 from jobs.admin.run.changelist import BEFORE, ON, RunChangeList
 from jobs.admin.run.progress import Progress
-from jobs.admin.wording import show_distance, show_moment, show_seconds, show_value
+from jobs.admin.wording import distance_words, show_distance, show_moment, show_seconds, show_value
 from jobs.models import FOREVER, JobDefinition, JobRun, Status
 
 register = template.Library()
@@ -41,6 +41,7 @@ BADGES = {
     Status.MISSED: "warn",
     Status.SKIPPED: "muted",
 }
+HEAD_WRITTEN = "jobs_head"
 STRIP_BARS = 30
 BAR_WIDTH, BAR_GAP, STRIP_HEIGHT = 2, 1, 24
 
@@ -153,9 +154,12 @@ def scheduler_line(state: SchedulerState | None = None) -> dict[str, Any]:
     return {"state": state or scheduler_state(now())}
 
 
-@register.simple_tag
-def distance_words() -> str:
-    return json.dumps(wording.distance_words())
+@register.inclusion_tag("admin/jobs/tags/head.html", takes_context=True)
+def jobs_head(context: Context) -> dict[str, Any]:
+    """The stylesheet and script of these pages, once a page: the site's base template may have them already."""
+    first = not context.render_context.get(HEAD_WRITTEN)
+    context.render_context[HEAD_WRITTEN] = True
+    return {"first": first, "distance_words": json.dumps(distance_words())}
 
 
 @register.simple_tag(takes_context=True)
