@@ -1,4 +1,4 @@
-"""Admin pages of API keys: a key is shown once, when it is made, and revoked instead of deleted."""
+"""Admin pages of API keys.  A new key is shown once; an old one is revoked instead of deleted."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own c
         return () if obj is None else tuple(self.get_fields(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False  # a revoked key still says who once had access
+        return False  # a revoked key stays as a record of past access
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
-        request.new_key = obj.renew()  # type: ignore[attr-defined]  # carried from the save to its answer
+        request.new_key = obj.renew()  # type: ignore[attr-defined]  # read by response_add()
         obj.created_by = request.user.get_username()
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the key in this very answer: in a message it would wait in a cookie for the next page."""
-        context = {**self.admin_site.each_context(request), "title": _("The new API key"), "row": obj, "key": request.new_key, "opts": self.opts}  # type: ignore[attr-defined]  # carried from the save to its answer
+        """Show the key in this response: a message would store it in a cookie until the next page."""
+        context = {**self.admin_site.each_context(request), "title": _("New API key"), "row": obj, "key": request.new_key, "opts": self.opts}  # type: ignore[attr-defined]  # read by response_add()
         return TemplateResponse(request, "admin/vsadmin/apikey/created.html", context, headers={"Cache-Control": "no-store"})
 
     @admin.action(description=_("Revoke the selected keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         count = sum(key.revoke(now()) for key in queryset)
-        self.message_user(request, ngettext("%(n)d key is revoked.", "%(n)d keys are revoked.", count) % {"n": count}, messages.SUCCESS)
+        self.message_user(request, ngettext("%(n)d key revoked.", "%(n)d keys revoked.", count) % {"n": count}, messages.SUCCESS)

@@ -58,7 +58,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 class ApiKey(models.Model):
     """A key as the database knows it: recognised by its SHA-256, found by its prefix."""
 
-    name = models.CharField(_("name"), max_length=100, help_text=_("Who or what uses it."))
+    name = models.CharField(_("name"), max_length=100, help_text=_("Name of the person or program."))
     prefix = models.CharField(_("begins with"), max_length=20, unique=True, editable=False)
     sha256 = models.CharField(max_length=64, editable=False)
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MONITOR)

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name='ApiKey',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='Who or what uses it.', max_length=100, verbose_name='name')),
+                ('name', models.CharField(help_text='Name of the person or program.', max_length=100, verbose_name='name')),
                 ('prefix', models.CharField(editable=False, max_length=20, unique=True, verbose_name='begins with')),
                 ('sha256', models.CharField(editable=False, max_length=64)),
                 ('role', models.CharField(choices=[('admin', 'admin: everything'), ('monitor', 'monitor: health, metrics, versions, mods and server status')], default='monitor', max_length=10, verbose_name='role')),
