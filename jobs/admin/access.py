@@ -1,4 +1,4 @@
-"""Who may do what: every check of the admin goes through here, on the server."""
+"""Permission checks and the author of a change, from a request."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from jobs.models import Author
 
 
 def may(request: HttpRequest, permission: str) -> bool:
-    """Whether the person has `jobs.<permission>`."""
+    """Whether the user has `jobs.<permission>`."""
     return request.user.has_perm(f"jobs.{permission}")
 
 
-def demand(request: HttpRequest, permission: str) -> None:
-    """Answer 403 unless the person has `jobs.<permission>`."""
+def require(request: HttpRequest, permission: str) -> None:
+    """Answer 403 unless the user has `jobs.<permission>`."""
     if not may(request, permission):
         raise PermissionDenied
 
 
-def person(request: HttpRequest) -> Author:
-    """Whoever is logged in, as the author of what follows."""
+def author_of(request: HttpRequest) -> Author:
     return Author.of_user(request.user, "admin")

@@ -1,4 +1,4 @@
-"""How the schedulers are: what the line at the top of the lists says."""
+"""The schedulers that run, and the work that waits for them: the line at the top of the lists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class SchedulerState:
     instances: list[SchedulerInstance]
     queued: int
     overdue: int
-    mismatch: str | None = None
+    foreign_environment: str | None = None
+    """The environment that the database belongs to, when it is not this site's and so no scheduler starts."""
     last_tick_at: datetime | None = None
 
     @property
@@ -28,18 +29,18 @@ def scheduler_state(now: datetime) -> SchedulerState:
     """Two queries, whether a scheduler runs or not."""
     known = list(SchedulerInstance.objects.with_running(now).order_by("id"))
     running = [instance for instance in known if instance.is_running]
-    found = {kind: (size, name) for kind, size, name in _look(now)}
+    found = {kind: (size, name) for kind, size, name in _backlog(now)}
     return SchedulerState(
         instances=running,
         queued=found["queued"][0],
         overdue=found["overdue"][0],
-        mismatch=found["foreign"][1] if "foreign" in found and not running else None,
+        foreign_environment=found["foreign"][1] if "foreign" in found and not running else None,
         last_tick_at=max((instance.last_tick_at for instance in running or known if instance.last_tick_at), default=None),
     )
 
 
-def _look(now: datetime) -> Any:
-    """Rows of kind, size and name: how many runs wait, how many jobs are overdue, and whose the database is when it is not ours."""
+def _backlog(now: datetime) -> Any:
+    """Rows of kind, size and name: the number of queued runs, of overdue jobs, and a foreign environment's name, in one query."""
     queued, overdue = _counted("queued", JobRun.objects.unclaimed()), _counted("overdue", JobDefinition.objects.overdue(now))
     foreign = DatabaseEnvironment.objects.foreign().values_list(Value("foreign"), Value(0), "name")
     return queued.union(overdue, foreign, all=True)

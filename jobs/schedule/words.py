@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.schedule.cron import Cron
+from jobs.schedule.durations import split
 from jobs.schedule.kinds import Trigger
 from jobs.schedule.validators import expand_cron
 
@@ -71,15 +72,10 @@ def _describe_cron(expression: str, zone: str) -> str:
 
 def _duration(seconds: int) -> str:
     """Seconds as people say them: "4 hours", "1 day 12 hours"."""
-    units: tuple[tuple[int, Callable[[int], str]], ...] = (
-        (86_400, lambda n: ngettext("%(n)d day", "%(n)d days", n)),
-        (3_600, lambda n: ngettext("%(n)d hour", "%(n)d hours", n)),
-        (60, lambda n: ngettext("%(n)d minute", "%(n)d minutes", n)),
-        (1, lambda n: ngettext("%(n)d second", "%(n)d seconds", n)),
-    )
-    parts, rest = [], seconds
-    for size, words in units:
-        number, rest = divmod(rest, size)
-        if number:
-            parts.append(words(number) % {"n": number})
-    return " ".join(parts)
+    units: dict[str, Callable[[int], str]] = {
+        "d": lambda n: ngettext("%(n)d day", "%(n)d days", n),
+        "h": lambda n: ngettext("%(n)d hour", "%(n)d hours", n),
+        "m": lambda n: ngettext("%(n)d minute", "%(n)d minutes", n),
+        "s": lambda n: ngettext("%(n)d second", "%(n)d seconds", n),
+    }
+    return " ".join(units[unit](number) % {"n": number} for number, unit in split(seconds))

@@ -1,4 +1,4 @@
-"""What the admin's templates say about jobs and runs: badges, times, strips of bars."""
+"""Template tags and filters of the jobs' pages: badges, times, and strips of runs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from django.template import Context
 from django.urls import reverse
 from django.utils.dateformat import format as date_format
 from django.utils.timezone import localtime, now
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from jobs.admin.durations import write_duration
+from jobs.admin.durations import distance_words, show_distance, show_duration
 from jobs.admin.job.history import Change, changes_between
 from jobs.admin.job.latest import StripRun
 from jobs.admin.job.verbs import Verb
 from jobs.admin.overview.overview import overview
-from jobs.admin.overview.state import SchedulerState, scheduler_state
 from jobs.admin.run.changelist import BEFORE, ON, RunChangeList
 from jobs.admin.run.progress import Progress
-from jobs.admin.wording import distance_words, show_distance, show_moment, show_seconds, show_value
+from jobs.admin.scheduler_state import SchedulerState, scheduler_state
+from jobs.admin.wording import show_time, show_value
 from jobs.models import FOREVER, JobDefinition, JobRun, Status
 
 register = template.Library()
@@ -45,20 +45,19 @@ HEAD_WRITTEN = "jobs_head"
 STRIP_BARS = 30
 BAR_WIDTH, BAR_GAP, STRIP_HEIGHT = 2, 1, 24
 
-register.filter("seconds", show_seconds)
-register.filter("moment", show_moment)
-register.filter("duration", write_duration)
+register.filter("duration", show_duration)
+register.filter("full_time", show_time)
 
 
 @register.filter
 def default_of(defaults: dict[str, Any], field: str) -> str:
-    """What the code says of a field, in words."""
+    """The default that the code sets for a field, as text."""
     return show_value(field, defaults[field])
 
 
 @register.filter
 def changes_of(record: Any) -> list[Change]:
-    """What one record of the history changed."""
+    """The changes that one record of the history made."""
     before = record.prev_record
     return changes_between(before, record) if before else []
 
@@ -74,20 +73,20 @@ def drill_url(changelist: RunChangeList, on: str) -> str:
 
 
 @register.filter
-def clock(moment: datetime) -> str:
-    """A moment in the zone that it has, which it names."""
-    return f"{date_format(moment, 'D Y-m-d H:i:s')} {moment:%Z}"
+def clock(at: datetime) -> str:
+    """Weekday, date and time with the zone of `at`."""
+    return f"{date_format(at, 'D Y-m-d H:i:s')} {at:%Z}"
 
 
 @register.filter
 def badge(status: str) -> str:
-    """The colour of a status, as the last part of a class name."""
+    """The colour of a status, the last part of a CSS class."""
     return BADGES[Status(status)]
 
 
 @register.filter
-def distance(moment: datetime) -> str:
-    return show_distance(moment, now())
+def distance(at: datetime) -> str:
+    return show_distance(at, now())
 
 
 @register.filter
@@ -96,8 +95,8 @@ def progress(run: JobRun) -> Progress | None:
 
 
 @register.filter
-def forever(moment: datetime | None) -> bool:
-    return moment == FOREVER
+def forever(at: datetime | None) -> bool:
+    return at == FOREVER
 
 
 @register.inclusion_tag("admin/jobs/tags/badge.html")
@@ -106,29 +105,29 @@ def status_badge(run: JobRun | StripRun) -> dict[str, Any]:
 
 
 @register.inclusion_tag("admin/jobs/tags/when.html")
-def when(moment: datetime | None, zone: str = "") -> dict[str, Any]:
-    """A moment as a clock shows it, with its zone, and how far away it is."""
-    if not moment:  # None, or what a template makes of a name that leads nowhere
-        return {"moment": None}
-    local = localtime(moment, ZoneInfo(zone)) if zone else localtime(moment)
+def when(at: datetime | None, zone: str = "") -> dict[str, Any]:
+    """Time with its zone, and the distance from now."""
+    if not at:  # None, or "" from a template variable that does not exist
+        return {"at": None}
+    local = localtime(at, ZoneInfo(zone)) if zone else localtime(at)
     days = abs((local.date() - localtime(now(), local.tzinfo).date()).days)
     pattern = "H:i:s" if days == 0 else "D H:i" if days < 6 else "Y-m-d H:i"
     return {
-        "moment": moment,
+        "at": at,
         "iso": local.isoformat(),
         "clock": date_format(local, pattern),
         "full": f"{local:%Y-%m-%d %H:%M:%S %Z}",
         "zone": f"{local:%Z}",
-        "distance": show_distance(moment, now()),
+        "distance": show_distance(at, now()),
     }
 
 
 @register.inclusion_tag("admin/jobs/tags/strip.html")
 def run_strip(runs: Sequence[JobRun | StripRun], job: JobDefinition) -> dict[str, Any]:
-    """The last runs as bars from old to new: height is duration (by its logarithm), colour is status."""
+    """The last runs as bars from old to new.  Height is the logarithm of the duration, colour the status."""
     shown = list(reversed(runs[:STRIP_BARS]))
     bars: dict[str, str] = {}
-    # One path a colour: thirty elements a row made a page of fifty rows three times as slow.
+    # One path for each colour: with one element for each run, a page of fifty rows took three times as long.
     for place, run in enumerate(shown, start=STRIP_BARS - len(shown)):
         height, colour = _bar_height(run.duration), badge(run.status)
         bars[colour] = bars.get(colour, "") + f"M{place * (BAR_WIDTH + BAR_GAP)} {STRIP_HEIGHT}v-{height}h{BAR_WIDTH}v{height}z"
@@ -137,14 +136,14 @@ def run_strip(runs: Sequence[JobRun | StripRun], job: JobDefinition) -> dict[str
     return {
         "bars": list(bars.items()),
         "job": job,
-        "summary": _("Last %(count)d runs: %(summary)s") % {"count": len(shown), "summary": summary},
+        "summary": ngettext("Last run: %(summary)s", "Last %(count)d runs: %(summary)s", len(shown)) % {"count": len(shown), "summary": summary},
         "width": STRIP_BARS * (BAR_WIDTH + BAR_GAP),
         "strip_height": STRIP_HEIGHT,
     }
 
 
 def _bar_height(seconds: float | None) -> int:
-    """From 5 for a millisecond or less to 24 for 15 minutes or more."""
+    """5 for up to a millisecond, 24 for 15 minutes or more."""
     scaled = (log10(max(seconds or 0.0, 0.001)) + 3) / 6
     return round(5 + 19 * min(scaled, 1.0))
 
@@ -156,7 +155,7 @@ def scheduler_line(state: SchedulerState | None = None) -> dict[str, Any]:
 
 @register.inclusion_tag("admin/jobs/tags/head.html", takes_context=True)
 def jobs_head(context: Context) -> dict[str, Any]:
-    """The stylesheet and script of these pages, once a page: the site's base template may have them already."""
+    """The stylesheet and script of these pages, once for each page: the site's base template may have loaded them."""
     first = not context.render_context.get(HEAD_WRITTEN)
     context.render_context[HEAD_WRITTEN] = True
     return {"first": first, "distance_words": json.dumps(distance_words())}
@@ -164,6 +163,6 @@ def jobs_head(context: Context) -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def jobs_overview(context: Any) -> Any:
-    """What the first page shows, or None for a person who may not look at jobs."""
+    """The data of the overview, or None for a user without permission to view jobs and runs."""
     user = context["request"].user
     return overview(now()) if user.has_perm("jobs.view_jobdefinition") and user.has_perm("jobs.view_jobrun") else None

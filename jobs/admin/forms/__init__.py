@@ -1,4 +1,4 @@
-"""The forms of the admin: what people type, made into what the models take."""
+"""Forms: user input turned into values for the models."""
 
 from jobs.admin.forms.actions import PauseForm, ReasonForm, RunForm, RunManyForm
 from jobs.admin.forms.conflict import Conflict

@@ -1,4 +1,4 @@
-"""What an action asks before it acts."""
+"""The forms that an action shows before it acts."""
 
 from __future__ import annotations
 
@@ -13,32 +13,28 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.admin.forms.arguments import argument_fields, initial_of, kwargs_of, shared_argument_fields
-from jobs.admin.forms.job import MomentField
+from jobs.admin.forms.job import LocalTimeField
 from jobs.exceptions import JobArchived
 from jobs.models import JobDefinition
 
 
 class ReasonForm(forms.Form):
-    """Why somebody does it."""
-
-    reason = forms.CharField(label=gettext_lazy("Why"), required=False, max_length=100, help_text=gettext_lazy("Kept in the job's history."))
+    reason = forms.CharField(label=gettext_lazy("Reason (optional)"), required=False, max_length=100, help_text=gettext_lazy("Shown in the job's history."))
 
 
 class PauseForm(ReasonForm):
-    """Until when, and why."""
-
-    until = MomentField(label=gettext_lazy("Until"), help_text=gettext_lazy("Empty: until somebody resumes it."))
+    until = LocalTimeField(label=gettext_lazy("Until"), help_text=gettext_lazy("Empty: until resumed."))
     field_order = ("until", "reason")
 
     def clean_until(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["until"]
         if until is not None and until <= now():
-            raise ValidationError(_("That moment has passed."), code="past")
+            raise ValidationError(_("This time has passed."), code="past")
         return until
 
 
 class RunForm(forms.Form):
-    """The arguments of one run; those of the job to begin with."""
+    """The arguments of one run, initially those of the job."""
 
     def __init__(self, definition: JobDefinition, data: Any = None) -> None:
         super().__init__(data)
@@ -57,7 +53,7 @@ class RunForm(forms.Form):
 
 
 class RunManyForm(forms.Form):
-    """Arguments for one run of each of several jobs; what is left empty is as each job has it."""
+    """Arguments for one run of each of several jobs.  A field left empty keeps each job's own argument."""
 
     def __init__(self, definitions: Sequence[JobDefinition], data: Any = None) -> None:
         super().__init__(data)
@@ -65,10 +61,10 @@ class RunManyForm(forms.Form):
         self.definitions = definitions
 
     def clean(self) -> dict[str, Any] | None:
-        """Check every job before any of them runs: one that would refuse is named."""
+        """Check every job before any of them runs, and name each that cannot run."""
         if not self.errors:
-            asked = ((definition, self._problem(definition)) for definition in self.definitions)
-            if problems := [f"{definition}: {problem}" for definition, problem in asked if problem]:
+            found = ((definition, self._problem(definition)) for definition in self.definitions)
+            if problems := [f"{definition}: {problem}" for definition, problem in found if problem]:
                 raise ValidationError(problems, code="refused")
         return self.cleaned_data
 
@@ -80,5 +76,5 @@ class RunManyForm(forms.Form):
 
     @property
     def kwargs(self) -> Any:
-        """The arguments that every run gets, or None when each job's own are wanted."""
+        """The arguments for every run, or None for each job's own."""
         return kwargs_of(self.cleaned_data, self.fields) or None

@@ -1,4 +1,4 @@
-"""A job function's arguments as form fields, made from its signature."""
+"""Form fields for a job function's arguments, built from its signature."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ REQUIRED = inspect.Parameter.empty
 
 
 def argument_fields(function_name: str, kwargs: Any) -> dict[str, forms.Field]:
-    """One field for each parameter of the function, or a single JSON field where a form would not do.
+    """One field for each parameter of the function, or a single JSON field for all arguments.
 
-    A form does not do when the function is not registered, takes `*args` or `**kwargs`, or when `kwargs`
-    holds names that it does not take: those would be lost silently.
+    JSON is used when the function is not registered, when it takes `*args` or `**kwargs`, and when `kwargs`
+    has a name that it does not accept, because a field for each parameter would drop that name silently.
     """
     try:
         parameters = _parameters(function_name)
@@ -40,11 +40,11 @@ def argument_fields(function_name: str, kwargs: Any) -> dict[str, forms.Field]:
 
 
 def shared_argument_fields(function_names: Sequence[str]) -> dict[str, forms.Field]:
-    """Fields for arguments that several jobs are to get at once, none of them needed: each job has its own.
+    """Optional fields for arguments that several jobs get at once.
 
-    One field for each parameter where all functions have the same signature, else a single JSON field.
+    One field for each parameter when all functions have the same signature, else a single JSON field.
     """
-    own = _("Empty: as each job has it.")
+    own = _("Empty: keep each job's own value.")
     if not _same_signature(function_names):
         field: forms.Field = _json_kwargs_field()
         field.help_text = format_lazy("{} {}", field.help_text, own)
@@ -53,7 +53,7 @@ def shared_argument_fields(function_names: Sequence[str]) -> dict[str, forms.Fie
     for field in fields.values():
         field.required, field.help_text = False, own
         if isinstance(field, forms.TypedChoiceField):
-            field.choices = [("", _("as each job has it")), *cast("list[Any]", field.choices)[1:]]
+            field.choices = [("", _("keep each job's own value")), *cast("list[Any]", field.choices)[1:]]
     return fields
 
 
@@ -66,7 +66,7 @@ def _same_signature(function_names: Sequence[str]) -> bool:
 
 
 def kwargs_of(cleaned_data: dict[str, Any], fields: dict[str, forms.Field]) -> Any:
-    """The arguments that the form's `cleaned_data` asks for; one left empty takes the function's own default."""
+    """The arguments in the form's `cleaned_data`.  An empty field is left out, so the function's default applies."""
     if JSON_FIELD in fields:
         return cleaned_data.get(JSON_FIELD) or {}
     values = {name.removeprefix(PREFIX): cleaned_data[name] for name in fields if name.startswith(PREFIX) and name in cleaned_data}
@@ -74,7 +74,7 @@ def kwargs_of(cleaned_data: dict[str, Any], fields: dict[str, forms.Field]) -> A
 
 
 def initial_of(kwargs: Any, fields: dict[str, forms.Field]) -> dict[str, Any]:
-    """What the fields show for `kwargs`; the inverse of `kwargs_of`."""
+    """Initial values of the fields for `kwargs`: the inverse of `kwargs_of`."""
     if JSON_FIELD in fields:
         return {JSON_FIELD: kwargs}
     return {name: kwargs.get(name.removeprefix(PREFIX)) for name in fields}
@@ -101,7 +101,7 @@ def _json_kwargs_field() -> forms.JSONField:
 def _field(parameter: inspect.Parameter) -> forms.Field:
     kind, optional = _without_none(parameter.annotation)
     required = parameter.default is REQUIRED and not optional and kind is not bool
-    field = _field_of_kind(kind, required=required)
+    field = _field_of_kind(kind, required=required, empty_label=_empty_label(parameter))
     field.label = parameter.name
     field.help_text = _help_text(parameter, kind)
     return field
@@ -115,9 +115,9 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _field_of_kind(kind: Any, *, required: bool) -> forms.Field:
+def _field_of_kind(kind: Any, *, required: bool, empty_label: str) -> forms.Field:
     if kind is bool:
-        choices = [("", _("as the function has it")), ("True", _("yes")), ("False", _("no"))]
+        choices = [("", empty_label), ("True", _("yes")), ("False", _("no"))]
         return forms.TypedChoiceField(choices=choices, required=required, empty_value=None, coerce=lambda value: value == "True")
     if kind is int:
         return forms.IntegerField(required=required)
@@ -125,28 +125,55 @@ def _field_of_kind(kind: Any, *, required: bool) -> forms.Field:
         return forms.FloatField(required=required)
     if kind is str:
         return forms.CharField(required=required)
-    if choices_of_kind := _choices(kind):
-        return forms.TypedChoiceField(choices=choices_of_kind, required=required, empty_value=None, coerce=_coerce_to(kind))
+    if values := _values_of(kind):
+        choices = [("", empty_label), *((value, str(value)) for value in values)]
+        by_text = {str(value): value for value in values}
+        return forms.TypedChoiceField(choices=choices, required=required, empty_value=None, coerce=lambda text: by_text[str(text)])
     return forms.JSONField(required=required, widget=forms.Textarea(attrs={"rows": 2, "class": "vs-code", "spellcheck": "false"}))
 
 
-def _choices(kind: Any) -> list[tuple[Any, str]]:
-    values: list[Any] = []
+def _values_of(kind: Any) -> list[Any]:
+    """The values of a Literal or an Enum; empty for any other type."""
     if typing.get_origin(kind) is Literal:
-        values = list(typing.get_args(kind))
-    elif isinstance(kind, type) and issubclass(kind, Enum):
-        values = [member.value for member in kind]
-    return [("", _("as the function has it")), *((value, str(value)) for value in values)] if values else []
+        return list(typing.get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [member.value for member in kind]
+    return []
 
 
-def _coerce_to(kind: Any) -> Any:
-    by_text = {str(value): value for value, _label in _choices(kind)}
-    return lambda text: by_text[str(text)]
+def _default_of(parameter: inspect.Parameter) -> str | None:
+    """The default as text, or None when there is none to show."""
+    default = parameter.default.value if isinstance(parameter.default, Enum) else parameter.default
+    if default is REQUIRED or default is None or default == "":
+        return None
+    if isinstance(default, bool):
+        return _("yes") if default else _("no")
+    return default if isinstance(default, str) else json.dumps(default, default=str)
+
+
+def _empty_label(parameter: inspect.Parameter) -> str:
+    if parameter.default is REQUIRED:
+        return _("choose a value")
+    default = _default_of(parameter)
+    return _("default") if default is None else _("default (%(value)s)") % {"value": default}
 
 
 def _help_text(parameter: inspect.Parameter, kind: Any) -> str:
-    name = kind.__name__ if isinstance(kind, type) else "" if kind is Any else str(kind).replace("typing.", "")
+    """Type and default: "Text. Default: home", "Number, required", "one of eu, us (default: eu)"."""
+    name, default = _name_of(kind), _default_of(parameter)
     if parameter.default is REQUIRED:
-        return _("%(type)s, needed") % {"type": name} if name else _("needed")
-    default = json.dumps(parameter.default, default=str)
-    return _("%(type)s, %(default)s when left empty") % {"type": name, "default": default} if name else _("%(default)s when left empty") % {"default": default}
+        return _("%(type)s, required") % {"type": name} if name else _("required")
+    if default is None:
+        return _("%(type)s, optional") % {"type": name} if name else _("optional")
+    if _values_of(kind):
+        return _("%(type)s (default: %(value)s)") % {"type": name, "value": default}
+    return _("%(type)s. Default: %(value)s") % {"type": name, "value": default} if name else _("Default: %(value)s") % {"value": default}
+
+
+def _name_of(kind: Any) -> str:
+    if values := _values_of(kind):
+        return _("one of %(values)s") % {"values": ", ".join(map(str, values))}
+    names = {bool: _("Yes or no"), int: _("Whole number"), float: _("Number"), str: _("Text")}
+    if isinstance(kind, type):
+        return names.get(kind, kind.__name__)
+    return "" if kind is Any else str(kind).replace("typing.", "")

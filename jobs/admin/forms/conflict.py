@@ -1,4 +1,4 @@
-"""Two people edit one job: who changed what since the second one opened the page."""
+"""Concurrent edits of one job: the changes made after a form was opened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.models import JobDefinition
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The row as the editor saw it, as it is now, and the changes that lie between."""
+    """The row as the form showed it, the current row, and the history records in between."""
 
     before: Any
     current: JobDefinition
@@ -18,7 +18,7 @@ class Conflict:
 
     @classmethod
     def since(cls, definition: JobDefinition, revision: int) -> Conflict | None:
-        """What happened to `definition` after `revision`, or None when nothing did."""
+        """The changes of `definition` after `revision`, or None when there are none."""
         if definition.revision == revision:
             return None
         records = list(definition.history.filter(revision__gt=revision).order_by("-revision")[:20])
@@ -30,5 +30,5 @@ class Conflict:
         return ", ".join(dict.fromkeys(record.author or record.source for record in self.records))
 
     def changed(self, field: str) -> bool:
-        """Whether somebody else changed `field`; every field when the history does not know."""
+        """Whether `field` changed.  True for every field when the history lacks the older revision."""
         return self.before is None or getattr(self.before, field) != getattr(self.current, field)

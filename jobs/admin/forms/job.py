@@ -1,4 +1,4 @@
-"""The form of a job's page, and the part of it that the preview reads while somebody types."""
+"""The form of a job's page, and its schedule alone for the preview."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ FIELDS = ("title", "function", "enabled", *SCHEDULE, *LATENESS, *FAILURE, *RETEN
 EXAMPLES = gettext_lazy("90 (seconds), 15m, 4h or 1d 12h.")
 
 
-class Moment(forms.DateTimeInput):
-    """The browser's own date and time picker, to the second."""
+class LocalTimeInput(forms.DateTimeInput):
+    """The browser's date and time picker, to the second."""
 
     input_type = "datetime-local"
 
@@ -39,27 +39,27 @@ class Moment(forms.DateTimeInput):
         super().__init__(format="%Y-%m-%dT%H:%M:%S", attrs={"step": 1})
 
 
-class MomentField(forms.DateTimeField):
-    """A moment in the time zone of the site, which the help text names."""
+class LocalTimeField(forms.DateTimeField):
+    """Date and time in the site's time zone, which the help text names."""
 
     def __init__(self, *, label: Any, help_text: Any = "") -> None:
         zone = format_lazy("{} {}.", gettext_lazy("Time in"), settings.TIME_ZONE)
-        super().__init__(label=label, required=False, widget=Moment(), help_text=format_lazy("{} {}", help_text, zone) if help_text else zone)
+        super().__init__(label=label, required=False, widget=LocalTimeInput(), help_text=format_lazy("{} {}", help_text, zone) if help_text else zone)
 
 
 class ScheduleForm(JobModelForm):
-    """When a job fires, and nothing else."""
+    """The fields that decide when a job runs."""
 
     interval_seconds = DurationField(
         label=gettext_lazy("Every"), empty_value=0, help_text=format_lazy("{} {}", EXAMPLES, gettext_lazy("0 takes the job off the schedule."))
     )
-    run_at = MomentField(label=gettext_lazy("Run at"))
-    starts_at = MomentField(label=gettext_lazy("Not before"), help_text=gettext_lazy("Intervals are counted from here."))
-    ends_at = MomentField(label=gettext_lazy("Not after"))
+    run_at = LocalTimeField(label=gettext_lazy("Run at"))
+    starts_at = LocalTimeField(label=gettext_lazy("Not before"), help_text=gettext_lazy("Intervals are counted from here."))
+    ends_at = LocalTimeField(label=gettext_lazy("Not after"))
     jitter_seconds = DurationField(
         label=gettext_lazy("Jitter"),
         empty_value=0,
-        help_text=gettext_lazy("Each run moves by a fixed share of this, so that many jobs do not start at once. For example 30s."),
+        help_text=gettext_lazy("Shifts this job's start by up to this long (always the same amount), so that jobs do not all start at once. For example 30s."),
     )
 
     class Meta:
@@ -67,54 +67,54 @@ class ScheduleForm(JobModelForm):
         fields: tuple[str, ...] = SCHEDULE
         widgets = {"timezone": forms.TextInput(attrs={"list": "vs-timezones", "autocomplete": "off", "spellcheck": "false"})}
         help_texts = {
-            "cron": gettext_lazy("minute hour day month weekday, as in “30 2 * * 1-5” for 02:30 on weekdays; or @hourly, @daily, @weekly."),
-            "timezone": gettext_lazy("The clock that a cron expression follows, daylight saving time included. For example Europe/Vienna."),
+            "cron": gettext_lazy("Minute, hour, day, month, weekday: “30 2 * * 1-5” is 02:30 on weekdays. Or @hourly, @daily, @weekly."),
+            "timezone": gettext_lazy("Time zone of the cron schedule, with daylight saving time. Example: Europe/Vienna."),
         }
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         if self.cleaned_data.get("trigger") == Trigger.INTERVAL and not str(self.data.get(self.add_prefix("interval_seconds"), "")).strip():
-            self.add_error("interval_seconds", _("Write how often the job runs, such as 15m; 0 takes it off the schedule."))
+            self.add_error("interval_seconds", _("Enter an interval such as 15m. 0 takes the job off the schedule."))
         return cleaned
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """A complaint about what this form does not show (the arguments as a whole, say) goes to the top of the page."""
+        """Errors of fields that this form does not have, such as the arguments as a whole, go to the top of the page."""
         for name, messages in getattr(error, "error_dict", {field: error}).items():
             super().add_error(name if name in self.fields else None, messages)
 
 
 class JobForm(ScheduleForm):
-    """Everything that staff may change about a job.
+    """All fields of a job that staff can edit.
 
-    `expected_revision` is the row that the page was made from.  When somebody else has changed the row since,
-    the form takes over what they changed and its own user did not, marks what both changed, and is not valid:
-    the user sees it all and saves again.
+    `expected_revision` is the revision that the page was rendered from.  When another user has changed the row since,
+    the form takes over the fields that only the other user changed, marks those that both changed, and is not valid:
+    its user reviews the result and saves again.
     """
 
     expected_revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
-    reason = forms.CharField(
-        label=gettext_lazy("Why"), required=False, max_length=100, help_text=gettext_lazy("Kept in the job's history, for the next person who wonders.")
-    )
+    reason = forms.CharField(label=gettext_lazy("Reason (optional)"), required=False, max_length=100, help_text=gettext_lazy("Shown in the job's history."))
     misfire_grace_seconds = DurationField(
-        label=gettext_lazy("Still on time for"),
-        help_text=gettext_lazy("A run that would start later than this is recorded as missed. Empty: late is never lost."),
+        label=gettext_lazy("Start at the latest after"),
+        help_text=gettext_lazy("If a run cannot start within this time it is recorded as missed. Empty: however late."),
     )
     timeout_seconds = DurationField(label=gettext_lazy("Time limit"), help_text=gettext_lazy("A run that takes longer is stopped. Empty: no limit."))
-    retry_backoff_seconds = DurationField(label=gettext_lazy("Wait before a retry"), empty_value=30, help_text=gettext_lazy("Doubles with each further attempt."))
+    retry_backoff_seconds = DurationField(label=gettext_lazy("Wait before a retry"), empty_value=30, help_text=gettext_lazy("Doubles with each attempt."))
 
     class Meta(ScheduleForm.Meta):
         fields: tuple[str, ...] = FIELDS
         help_texts = ScheduleForm.Meta.help_texts | {
-            "title": gettext_lazy("What people call it. Empty: its id."),
-            "enabled": gettext_lazy("Off: no run starts by itself; it can still be run by hand."),
-            "coalesce": gettext_lazy("On: after a downtime the missed runs are made up for by one. Off: each of them runs."),
-            "max_instances": gettext_lazy("1: a run that would overlap the one before is recorded as skipped."),
-            "max_retries": gettext_lazy("How often a failed run is tried again."),
-            "retry_abandoned": gettext_lazy("On only when running twice does no harm: its process may have died in the middle."),
-            "executor": gettext_lazy("A process of its own can be stopped for certain, and costs a moment more to start."),
-            "keep_runs": gettext_lazy("Older runs are deleted. Empty: all are kept."),
-            "keep_days": gettext_lazy("Older runs are deleted. Empty: for ever."),
+            "title": gettext_lazy("Shown in lists. Leave empty to use the id."),
+            "enabled": gettext_lazy("Off: scheduled runs stop. You can still run it manually."),
+            "coalesce": gettext_lazy("After downtime, run once instead of once for each missed time."),
+            "max_instances": gettext_lazy("1 means: skip a run while the previous one is still going."),
+            "max_retries": gettext_lazy("How many times a failed run is retried."),
+            "retry_abandoned": gettext_lazy("Turn on only if it is safe to run twice."),
+            "executor": gettext_lazy("A separate process can always be stopped, but takes longer to start."),
+            "keep_runs": gettext_lazy("Older runs are deleted. Empty: keep all."),
+            "keep_days": gettext_lazy("Older runs are deleted. Empty: keep forever."),
         }
+
+        error_messages = {"function": {"invalid_choice": gettext_lazy("The function “%(value)s” no longer exists.")}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -130,7 +130,7 @@ class JobForm(ScheduleForm):
         return {name: field for name, field in self.fields.items() if name == JSON_FIELD or name.startswith(PREFIX)}
 
     def _shown(self, row: Any) -> dict[str, Any]:
-        """What the fields show for a row, be it the job's or one of its history."""
+        """Initial values of the fields for a job or a record of its history."""
         values = {name: getattr(row, name) for name in self.fields if hasattr(row, name) and name != JSON_FIELD}
         return values | initial_of(row.kwargs, self.arguments)
 
@@ -140,13 +140,13 @@ class JobForm(ScheduleForm):
             self.instance.kwargs = kwargs_of(self.cleaned_data, self.arguments)
         for name in self.overlapping:
             theirs = show_value(*self._stored(name))
-            self.add_error(name, _("%(people)s set this to %(value)s meanwhile. Save again to have yours.") % {"people": self._people, "value": theirs})
+            self.add_error(name, _("%(author)s changed this to %(value)s. Save again to use your value.") % {"author": self._authors, "value": theirs})
         if self.conflict:
-            self.add_error(None, _("%(people)s changed this job while you had it open. Nothing of yours is stored yet.") % {"people": self._people})
+            self.add_error(None, _("%(author)s changed this job while you were editing. Your changes are not saved yet.") % {"author": self._authors})
         return cleaned
 
     def changes(self) -> dict[str, Any]:
-        """What `JobDefinition.edit` should set: the fields that the user changed."""
+        """The fields that the user changed, for `JobDefinition.edit`."""
         changes = {name: self.cleaned_data[name] for name in self.changed_data if name in FIELDS}
         return changes if self.instance.kwargs == self.kwargs_before else changes | {"kwargs": self.instance.kwargs}
 
@@ -159,15 +159,15 @@ class JobForm(ScheduleForm):
         return Conflict.since(self.instance, int(sent))
 
     @property
-    def _people(self) -> str:
-        return (self.conflict.authors if self.conflict else "") or _("Somebody")
+    def _authors(self) -> str:
+        return (self.conflict.authors if self.conflict else "") or _("Another user")
 
     def _stored(self, name: str) -> tuple[str, Any]:
         column = JSON_FIELD if name.startswith(PREFIX) else name
         return column, getattr(self.conflict.current if self.conflict else self.instance, column)
 
     def _take_theirs(self, conflict: Conflict) -> list[str]:
-        """Put what only others changed into the form; return the fields that both changed."""
+        """Put values that only another user changed into the form; return the fields that both changed."""
         before = self._shown(conflict.before) if conflict.before else {}
         current, data, overlapping = self._shown(conflict.current), cast("QueryDict", self.data).copy(), []
         for name, field in self.fields.items():
@@ -186,7 +186,7 @@ class JobForm(ScheduleForm):
 
 
 def _whole_seconds(value: Any) -> Any:
-    """A moment as the picker can show it."""
+    """A time without the fraction of a second, which the date picker cannot show."""
     return value.replace(microsecond=0) if hasattr(value, "microsecond") else value
 
 
@@ -199,5 +199,5 @@ def _put(data: Any, name: str, field: forms.Field, value: Any) -> None:
 
 
 def job_form(function: str, kwargs: Any) -> type[JobForm]:
-    """The form for a job that calls `function`, which now has the arguments `kwargs`."""
+    """The form class for a job that calls `function` with the arguments `kwargs`."""
     return type("JobForm", (JobForm,), argument_fields(function, kwargs))

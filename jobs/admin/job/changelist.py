@@ -1,4 +1,4 @@
-"""The jobs list's page of rows, with what its cells need fetched for all of them at once."""
+"""The rows of the jobs list, with the data of their cells fetched for the whole page at once."""
 
 from __future__ import annotations
 

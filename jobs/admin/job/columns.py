@@ -21,7 +21,7 @@ else:
 
 
 class ColumnsMixin(Base):
-    """Each column is one small template; `JobChangeList` has put on the rows what is not in them."""
+    """One template for each column.  `JobChangeList` adds the attributes that are not columns of the row."""
 
     @admin.display(description=_("job"), ordering="title")
     def job(self, row: JobDefinition) -> str:
@@ -39,8 +39,8 @@ class ColumnsMixin(Base):
     @admin.display(description=_("next run"), ordering="scheduled__next_run_time")
     def next_run(self, row: JobDefinition) -> str:
         scheduled, at = getattr(row, "scheduled", None), now()
-        moment = scheduled.next_run_time if scheduled else None
-        return _cell("next_run", row, moment=moment, paused=row.is_paused(at), overdue=is_overdue(moment, at))
+        next_run_time = scheduled.next_run_time if scheduled else None
+        return _cell("next_run", row, next_run_time=next_run_time, paused=row.is_paused(at), overdue=is_overdue(next_run_time, at))
 
     @admin.display(description=_("last run"))
     def last_run(self, row: JobDefinition) -> str:
@@ -65,5 +65,5 @@ def _latest(row: JobDefinition) -> Latest:
 
 
 def describe_safely(row: JobDefinition) -> str:
-    """The schedule in words; of a row damaged by hand, what is wrong with it."""
+    """The schedule in words; for a damaged row, the problem."""
     return (row.problem if row.trigger == Trigger.CRON else None) or row.schedule.describe()

@@ -1,4 +1,4 @@
-"""The filters of the jobs list and the runs list."""
+"""The filters of the jobs list."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from jobs.admin.job.latest import newest_first
-from jobs.models import Cause, JobDefinition, JobRun, Status
-from jobs.models.run import ACTIVE, BAD
+from jobs.models import JobDefinition, Status
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Archived jobs are out of the way unless somebody asks for them."""
+    """Hides archived jobs unless they are chosen."""
 
     title = _("state")
     parameter_name = "state"
     choices_of_state: dict[str, tuple[Any, Callable[[Any], Any]]] = {
-        "on": (_("on the schedule"), lambda jobs: jobs.current().filter(enabled=True, scheduled__next_run_time__isnull=False)),
+        "on": (_("scheduled"), lambda jobs: jobs.current().filter(enabled=True, scheduled__next_run_time__isnull=False)),
         "off": (_("switched off"), lambda jobs: jobs.current().filter(enabled=False)),
         "paused": (_("paused"), lambda jobs: jobs.current().filter(paused_until__gt=now())),
         "overdue": (_("overdue"), lambda jobs: jobs.current().overdue(now())),
@@ -30,23 +29,15 @@ class StateFilter(admin.SimpleListFilter):
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(value, label) for value, (label, _narrow) in self.choices_of_state.items()]
+        return [(value, label) for value, (label, _select) in self.choices_of_state.items()]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        _label, narrow = self.choices_of_state.get(self.value() or "", (None, lambda jobs: jobs.current()))
-        return narrow(queryset)
-
-
-class TriggerFilter(admin.ChoicesFieldListFilter):
-    """By what a job is started."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.title = _("trigger")
+        _label, select = self.choices_of_state.get(self.value() or "", (None, lambda jobs: jobs.current()))
+        return select(queryset)
 
 
 class LastRunFilter(admin.SimpleListFilter):
-    """What became of a job's last run."""
+    """The status of a job's newest run."""
 
     title = _("last run")
     parameter_name = "last_run"
@@ -61,14 +52,14 @@ class LastRunFilter(admin.SimpleListFilter):
         return annotated.filter(last_status__isnull=True) if self.value() == "none" else annotated.filter(last_status=self.value())
 
 
-class OverriddenFilter(admin.SimpleListFilter):
-    """Whether staff have changed what the code asks for."""
+class OriginFilter(admin.SimpleListFilter):
+    """Whether staff have changed a value that the code sets."""
 
-    title = _("defaults")
+    title = _("origin")
     parameter_name = "overridden"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", _("changed by staff")), ("no", _("as in the code"))]
+        return [("yes", _("customised")), ("no", _("default"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[JobDefinition]) -> QuerySet[JobDefinition]:
         match self.value():
@@ -77,34 +68,3 @@ class OverriddenFilter(admin.SimpleListFilter):
             case "no":
                 return queryset.filter(overridden=[])
         return queryset
-
-
-class RunStatusFilter(admin.SimpleListFilter):
-    """A run's status; "went wrong" is all the bad ones, which have an index of their own."""
-
-    title = _("status")
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("bad", _("went wrong")), ("active", _("not ended")), *Status.choices]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        value = self.value() or ""
-        if value == "bad" or value in BAD:
-            queryset = queryset.bad()  # the group has an index, and a single status of it has none
-        elif value == "active" or value in ACTIVE:
-            queryset = queryset.active()
-        return queryset.filter(status=value) if value in Status.values else queryset
-
-
-class CauseFilter(admin.SimpleListFilter):
-    """Why a run came to be."""
-
-    title = _("cause")
-    parameter_name = "cause"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(Cause.choices)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[JobRun]) -> QuerySet[JobRun]:
-        return queryset.filter(cause=self.value()) if self.value() else queryset

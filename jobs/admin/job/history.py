@@ -1,4 +1,4 @@
-"""A job's history: every change before and after, who, when, from where and why; and the way back."""
+"""A job's history: each change with its author, source and reason, and a way to restore a revision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from jobs.admin.access import demand, may, person
+from jobs.admin.access import author_of, may, require
 from jobs.admin.forms import FIELDS
 from jobs.admin.job.actions import find_or_404
 from jobs.admin.job.confirmation import confirm_change
@@ -34,9 +34,9 @@ else:
 
 log = structlog.get_logger()
 REVERTED = (*FIELDS, "kwargs")
-"""What a revert sets; pausing and archiving are states with verbs of their own."""
+"""The fields that a revert sets.  Pausing and archiving have verbs of their own."""
 TRACKED = (*REVERTED, "paused_until", "pause_reason", "archived_at")
-PAGE = 25
+PAGE_SIZE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Change:
 
 
 def changes_between(before: Any, after: Any) -> list[Change]:
-    """The tracked fields that differ, in words."""
+    """The tracked fields that differ, with labels and values as text."""
     return [
         Change(label_of(name), show_value(name, getattr(before, name)), show_value(name, getattr(after, name)))
         for name in TRACKED
@@ -61,9 +61,9 @@ class HistoryMixin(Base):
         return [revert, *super().get_urls()]
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        demand(request, "view_jobdefinition")
+        require(request, "view_jobdefinition")
         definition = find_or_404(object_id)
-        page = Paginator(definition.history.order_by("-history_id"), PAGE).get_page(request.GET.get("p"))
+        page = Paginator(definition.history.order_by("-history_id"), PAGE_SIZE).get_page(request.GET.get("p"))
         records = list(page.object_list)
         following = list(definition.history.filter(history_id__lt=records[-1].history_id).order_by("-history_id")[:1]) if records else []
         entries = [{"record": record, "changes": changes_between(older, record)} for record, older in pairwise([*records, *following])]
@@ -75,8 +75,8 @@ class HistoryMixin(Base):
         return TemplateResponse(request, "admin/jobs/jobdefinition/history.html", context)
 
     def revert_view(self, request: HttpRequest, job_id: str, revision: int) -> HttpResponse:
-        """Make the job again what it was at `revision`, as a new change of its own."""
-        demand(request, "change_jobdefinition")
+        """Restore the values of `revision` as a new revision."""
+        require(request, "change_jobdefinition")
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         definition = find_or_404(job_id)
@@ -89,20 +89,20 @@ class HistoryMixin(Base):
     def _revert(self, request: HttpRequest, definition: JobDefinition, record: Any) -> None:
         changes = {name: getattr(record, name) for name in REVERTED if getattr(record, name) != getattr(definition, name)}
         sent = request.POST.get("expected_revision", "")
-        reason = request.POST.get("reason", "") or _("back to revision %(revision)d") % {"revision": record.revision}
+        reason = request.POST.get("reason", "") or _("restored revision %(revision)d") % {"revision": record.revision}
         try:
-            definition.edit(person(request), expected_revision=int(sent) if sent.isdigit() else None, reason=reason, **changes)
+            definition.edit(author_of(request), expected_revision=int(sent) if sent.isdigit() else None, reason=reason, **changes)
         except RevisionMismatch:
-            messages.error(request, _("Somebody changed the job meanwhile; look at the newest revision and try again."))
+            messages.error(request, _("Another user changed the job. Check the newest revision and try again."))
         except ValidationError as error:
-            messages.error(request, _("That revision cannot be restored: %(why)s") % {"why": " ".join(error.messages)})
+            messages.error(request, _("This revision cannot be restored: %(reason)s") % {"reason": " ".join(error.messages)})
         else:
             log.info("job_changed", job=definition.pk, change="revert", revision=record.revision, person=request.user.get_username(), source="admin")
-            confirm_change(request, definition.pk, _("Back to revision %(revision)d.") % {"revision": record.revision})
+            confirm_change(request, definition.pk, _("Revision %(revision)d restored.") % {"revision": record.revision})
 
-    def read_view(self, request: HttpRequest, definition: JobDefinition) -> HttpResponse:
-        """The page of somebody who may look and not touch."""
+    def read_only_view(self, request: HttpRequest, definition: JobDefinition) -> HttpResponse:
+        """The page of a user with view permission only."""
         values = [(label_of(name), show_value(name, getattr(definition, name))) for name in REVERTED]
         context = self.admin_site.each_context(request) | job_context(request, definition.pk, now())
         context |= {"title": str(definition), "opts": self.opts, "values": values, "original": definition}
-        return TemplateResponse(request, "admin/jobs/jobdefinition/read.html", context)
+        return TemplateResponse(request, "admin/jobs/jobdefinition/read_only.html", context)

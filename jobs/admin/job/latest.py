@@ -1,4 +1,4 @@
-"""The last runs and changes of many jobs at once, in a few index probes a job instead of a scan of the history."""
+"""The newest runs and the newest change of many jobs, with a few index probes for each job instead of a scan of the history."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SHOWN = ("job_id", "scheduled_for", "attempt", "status", "duration_seconds", "st
 
 
 def newest_first(job_id: str | OuterRef) -> QuerySet[JobRun]:
-    """The runs of a job in the order of its unique index, read backwards."""
+    """The runs of a job, in the order of a backward scan of the unique index."""
     return JobRun.objects.filter(job=job_id).newest_first()
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """What the jobs list says of a job beside its own row; `runs` newest first, as many as a strip has bars."""
+    """Data of one row in the jobs list that other tables hold.  `runs` has the newest first, one for each bar of the strip."""
 
     changed_by: str = ""
     changed_from: str = ""
@@ -34,7 +34,7 @@ class Latest:
 
 
 class StripRun(NamedTuple):
-    """As much of a run as a bar and a badge show: fifteen hundred of them are on a page, and a model each takes four times as long."""
+    """The columns of a run that a bar and a badge need.  A page has 1,500 of them, and model instances take four times as long."""
 
     job_id: str
     pk: int
@@ -43,7 +43,7 @@ class StripRun(NamedTuple):
 
 
 def latest_of(job_ids: Sequence[str]) -> dict[str, Latest]:
-    """Who changed each job last, and its last runs: two queries."""
+    """The newest change and the newest runs of each job, in two queries."""
     ends = {job_id: rest for job_id, *rest in _ends(job_ids)}
     runs: dict[str, list[StripRun]] = {job_id: [] for job_id in ends}
     for run in _runs_since({job_id: first for job_id, (_last, first, _by, _from) in ends.items()}):
@@ -52,7 +52,7 @@ def latest_of(job_ids: Sequence[str]) -> dict[str, Latest]:
 
 
 def _ends(job_ids: Sequence[str]) -> QuerySet[JobDefinition, tuple[Any, ...]]:
-    """For each job the slots of its last run and of the one that its strip begins with, and the author and source of its last change."""
+    """For each job: the slots of its newest run and of the oldest run in its strip, and the author and source of its newest change."""
     slots = newest_first(OuterRef("pk")).values("scheduled_for")
     changes = JobDefinition.history.filter(id=OuterRef("pk")).order_by("-history_id")
     return JobDefinition.objects.filter(pk__in=job_ids).values_list(
@@ -61,7 +61,7 @@ def _ends(job_ids: Sequence[str]) -> QuerySet[JobDefinition, tuple[Any, ...]]:
 
 
 def _runs_since(first_slots: dict[str, datetime | None]) -> Iterator[StripRun]:
-    """The runs of each job from a slot on (None: all of them), newest first; an index range for each job instead of a scan of the history."""
+    """The runs of each job since a slot (None: all), newest first: one index range for each job instead of a scan of the history."""
     if not first_slots:
         return
     wanted = [Q(job=job_id) & (Q(scheduled_for__gte=first) if first else Q()) for job_id, first in first_slots.items()]

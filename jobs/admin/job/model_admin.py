@@ -1,4 +1,4 @@
-"""The jobs list and a job's page."""
+"""ModelAdmin of jobs: the list and the form."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.admin.access import may, person
-from jobs.admin.filters import LastRunFilter, OverriddenFilter, StateFilter, TriggerFilter
+from jobs.admin.access import author_of, may
 from jobs.admin.forms import FAILURE, FIELDS, LATENESS, RETENTION, SCHEDULE, JobForm, job_form
 from jobs.admin.forms.arguments import argument_fields
 from jobs.admin.job.actions import ActionsMixin, find_or_404
 from jobs.admin.job.changelist import JobChangeList
 from jobs.admin.job.columns import ColumnsMixin
 from jobs.admin.job.confirmation import confirm_change
+from jobs.admin.job.filters import LastRunFilter, OriginFilter, StateFilter
 from jobs.admin.job.history import HistoryMixin
-from jobs.admin.job.inline_edit import QuickMixin
+from jobs.admin.job.inline_edit import InlineEditMixin
 from jobs.admin.job.page import job_context
 from jobs.admin.job.preview import PreviewMixin
 from jobs.exceptions import RevisionMismatch
@@ -37,10 +37,10 @@ else:
 log = structlog.get_logger()
 
 
-class JobDefinitionAdmin(ActionsMixin, QuickMixin, PreviewMixin, HistoryMixin, ColumnsMixin, Base):
+class JobDefinitionAdmin(ActionsMixin, InlineEditMixin, PreviewMixin, HistoryMixin, ColumnsMixin, Base):
     list_display = ("job", "schedule", "switch", "next_run", "last_run", "strip", "changed_by")
     list_display_links = None
-    list_filter = (StateFilter, LastRunFilter, ("trigger", TriggerFilter), OverriddenFilter)
+    list_filter = (StateFilter, LastRunFilter, "trigger", OriginFilter)
     list_per_page = 50
     list_max_show_all = 200
     search_fields = ("id", "title", "function")
@@ -56,22 +56,20 @@ class JobDefinitionAdmin(ActionsMixin, QuickMixin, PreviewMixin, HistoryMixin, C
         return JobChangeList
 
     def has_delete_permission(self, request: HttpRequest, obj: JobDefinition | None = None) -> bool:
-        return False  # a job is archived, so that its history stays
-
-    # -- the form ---------------------------------------------------------------------------------
+        return False  # a job is archived instead, which keeps its history
 
     def get_form(self, request: HttpRequest, obj: JobDefinition | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 -- Django's signature
-        return super().get_form(request, obj, change=change, **kwargs | {"form": job_form(*_called(request, obj))})
+        return super().get_form(request, obj, change=change, **kwargs | {"form": job_form(*_function_and_kwargs(request, obj))})
 
     def get_fieldsets(self, request: HttpRequest, obj: JobDefinition | None = None) -> Any:
-        arguments = list(argument_fields(*_called(request, obj)))
+        arguments = list(argument_fields(*_function_and_kwargs(request, obj)))
         return [
             (None, {"fields": ["title", "function", "enabled"] if obj else ["id", "title", "function", "enabled"]}),
             (_("Schedule"), {"fields": list(SCHEDULE), "classes": ["vs-schedule"]}),
             (_("Arguments"), {"fields": arguments, "classes": ["vs-arguments"]}),
-            (_("When a run is late or overlaps"), {"fields": list(LATENESS)}),
-            (_("When a run fails"), {"fields": list(FAILURE)}),
-            (_("How long runs are kept"), {"fields": list(RETENTION)}),
+            (_("Late and overlapping runs"), {"fields": list(LATENESS)}),
+            (_("Failed runs"), {"fields": list(FAILURE)}),
+            (_("Run history"), {"fields": list(RETENTION)}),
         ]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -81,55 +79,55 @@ class JobDefinitionAdmin(ActionsMixin, QuickMixin, PreviewMixin, HistoryMixin, C
         context = (extra_context or {}) | job_context(request, object_id, now())
         try:
             response = super().changeform_view(request, object_id, form_url, context)
-        except RevisionMismatch:  # somebody was quicker by milliseconds: this time the form sees their change
+        except RevisionMismatch:  # another save came between: validate again, now against that change
             response = super().changeform_view(request, object_id, form_url, context)
         if saved := request.META.pop("jobs.saved", None):
-            confirm_change(request, saved, _("Saved."))  # after the commit: no scheduler can apply what it can't see
+            confirm_change(request, saved, _("Saved."))  # after the commit, because a scheduler sees only committed rows
         return response
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:  # noqa: FBT001 -- Django's signature
         return form.instance
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
-        """Nothing is related: one model call has saved it all."""
+        """Nothing to do: `save_model` saves everything in one call."""
 
     def save_model(self, request: HttpRequest, obj: JobDefinition, form: JobForm, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         reason = form.cleaned_data["reason"]
         changes = form.changes()
         if change and not changes:
-            messages.info(request, _("Nothing was changed."))
+            messages.info(request, _("No changes."))
             return
         if change:
-            obj.edit(person(request), expected_revision=obj.revision, reason=reason, **changes)
+            obj.edit(author_of(request), expected_revision=obj.revision, reason=reason, **changes)
         else:
             values = {name: form.cleaned_data[name] for name in FIELDS}
-            JobDefinition.objects.add(person(request), reason, id=form.cleaned_data["id"], kwargs=obj.kwargs, **values)
+            JobDefinition.objects.add(author_of(request), reason, id=form.cleaned_data["id"], kwargs=obj.kwargs, **values)
         request.META["jobs.saved"] = obj.pk
         log.info("job_changed", job=obj.pk, change="edit" if change else "add", fields=sorted(changes), person=request.user.get_username(), source="admin")
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """The job's own history says more."""
+        """Not needed: the job has a history of its own."""
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """The job's own history says more."""
+        """Not needed: the job has a history of its own."""
 
     def response_change(self, request: HttpRequest, obj: JobDefinition) -> HttpResponse:
-        return _page_of(obj)
+        return _redirect_to(obj)
 
     def response_add(self, request: HttpRequest, obj: JobDefinition, post_url_continue: str | None = None) -> HttpResponse:
-        return _page_of(obj)
+        return _redirect_to(obj)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method != "POST" and not may(request, "change_jobdefinition") and may(request, "view_jobdefinition"):
-            return self.read_view(request, find_or_404(object_id))
+            return self.read_only_view(request, find_or_404(object_id))
         return super().change_view(request, object_id, form_url, extra_context)
 
 
-def _called(request: HttpRequest, obj: JobDefinition | None) -> tuple[str, Any]:
-    """The function that the form is about, and the arguments that its fields have to be able to show."""
+def _function_and_kwargs(request: HttpRequest, obj: JobDefinition | None) -> tuple[str, Any]:
+    """The chosen function, and the stored arguments if they belong to it."""
     function = request.POST.get("function") or request.GET.get("function") or (obj.function if obj else "")
     return function, obj.kwargs if obj and obj.function == function else {}
 
 
-def _page_of(definition: JobDefinition) -> HttpResponse:
+def _redirect_to(definition: JobDefinition) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:jobs_jobdefinition_change", args=[definition.pk]))

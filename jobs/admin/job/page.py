@@ -1,4 +1,4 @@
-"""What a job's page shows around its form: its state, what can be done, its last runs."""
+"""The template context of a job's page around its form: state, verbs and last runs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from django.http import HttpRequest
 
 from jobs.admin.access import may
 from jobs.admin.job.latest import SHOWN, STRIP_LENGTH, newest_first
-from jobs.admin.job.verbs import offered
-from jobs.admin.overview.state import scheduler_state
+from jobs.admin.job.verbs import available_verbs
+from jobs.admin.scheduler_state import scheduler_state
 from jobs.models import JobDefinition
 
 
 def job_context(request: HttpRequest, job_id: str | None, now: datetime) -> dict[str, Any]:
-    """The state of the job, or of no job at all while one is being added."""
+    """State of the job with id `job_id`; without one (the add page), only what the form needs."""
     context: dict[str, Any] = {"timezones": sorted(available_timezones()), "now": now}
     row = JobDefinition.objects.select_related("scheduled").filter(pk=job_id).first() if job_id else None
     if row is None or not may(request, "view_jobdefinition"):
@@ -31,7 +31,7 @@ def job_context(request: HttpRequest, job_id: str | None, now: datetime) -> dict
         "paused": row.is_paused(now),
         "runs": runs,
         "latest": runs[:6],
-        "verbs": [verb for verb in offered(row, now) if may(request, verb.permission)],
+        "verbs": [verb for verb in available_verbs(row, now) if may(request, verb.permission)],
         "defaults": row.code_defaults(),
         "scheduler": scheduler_state(now),
     }

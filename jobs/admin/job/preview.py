@@ -1,4 +1,4 @@
-"""What a schedule would do, while somebody still types it."""
+"""Preview of a schedule that is being edited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.timezone import get_current_timezone_name, now
 
-from jobs.admin.access import demand
+from jobs.admin.access import require
 from jobs.admin.forms import JobForm, ScheduleForm, job_form
 from jobs.models import JobDefinition, ScheduledJob, Trigger
 
@@ -24,9 +24,9 @@ else:
 
 SHOWN_TIMES = 5
 DAY = timedelta(days=1)
-DST_NEAR = timedelta(days=45)
-CROWD = 10
-"""So many other jobs at the same second are worth a warning."""
+DST_HORIZON = timedelta(days=45)
+MANY_JOBS = 10
+"""This many other jobs at the same second cause a warning."""
 
 
 class PreviewMixin(Base):
@@ -39,8 +39,8 @@ class PreviewMixin(Base):
         ]
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
-        """The schedule in the query string: in words, its next fire times, and what to beware of."""
-        demand(request, "view_jobdefinition")
+        """The schedule in the query string: description, next fire times and warnings."""
+        require(request, "view_jobdefinition")
         stored = JobDefinition.objects.filter(pk=request.GET.get("job", "")).first()
         form = ScheduleForm(request.GET, instance=stored or JobDefinition(pk=request.GET.get("id") or "new"))
         context: dict[str, Any] = {"errors": {form.fields[name].label if name in form.fields else "": found for name, found in form.errors.items()}}
@@ -50,46 +50,46 @@ class PreviewMixin(Base):
         return TemplateResponse(request, "admin/jobs/jobdefinition/preview.html", context)
 
     def arguments_view(self, request: HttpRequest) -> HttpResponse:
-        """The fields for the arguments of the function in the query string."""
-        demand(request, "view_jobdefinition")
+        """The argument fields of the function in the query string."""
+        require(request, "view_jobdefinition")
         form: JobForm = job_form(request.GET.get("function", ""), {})()
         return TemplateResponse(request, "admin/jobs/jobdefinition/arguments.html", {"fields": [form[name] for name in form.arguments]})
 
 
 def viewer_zone(request: HttpRequest) -> ZoneInfo:
-    """The zone that the browser says it is in, else the site's."""
+    """The browser's time zone, or the site's if the browser sends none."""
     try:
         return ZoneInfo(request.GET.get("viewer_zone", ""))
     except (KeyError, ValueError, OSError):
         return ZoneInfo(get_current_timezone_name())
 
 
-def preview(definition: JobDefinition, viewer: ZoneInfo, moment: datetime) -> dict[str, Any]:
+def preview(definition: JobDefinition, viewer: ZoneInfo, now: datetime) -> dict[str, Any]:
     zone = ZoneInfo(definition.timezone)
-    times = definition.schedule.upcoming(moment, SHOWN_TIMES)
+    times = definition.schedule.upcoming(now, SHOWN_TIMES)
     return {
         "words": definition.schedule.describe(),
         "times": [{"utc": time, "job": time.astimezone(zone), "viewer": time.astimezone(viewer)} for time in times],
         "job_zone": zone.key,
         "viewer_zone": viewer.key,
-        "clock_changes": clock_changes(definition, zone, moment) if definition.trigger == Trigger.CRON else [],
-        "crowd": crowd(definition, times[0]) if times else 0,
-        "now": moment,
+        "clock_changes": clock_changes(definition, zone, now) if definition.trigger == Trigger.CRON else [],
+        "simultaneous": simultaneous_jobs(definition, times[0]) if times else 0,
+        "now": now,
     }
 
 
-def crowd(definition: JobDefinition, moment: datetime) -> int:
-    """How many other jobs fire in the same second; 0 when it is too few to matter."""
-    second = moment.replace(microsecond=0)
+def simultaneous_jobs(definition: JobDefinition, at: datetime) -> int:
+    """The number of other jobs that fire in the same second; 0 below `MANY_JOBS`."""
+    second = at.replace(microsecond=0)
     others = ScheduledJob.objects.filter(next_run_time__gte=second, next_run_time__lt=second + timedelta(seconds=1)).exclude(pk=definition.pk).count()
-    return others if others >= CROWD else 0
+    return others if others >= MANY_JOBS else 0
 
 
-def clock_changes(definition: JobDefinition, zone: ZoneInfo, moment: datetime) -> list[dict[str, Any]]:
-    """The next two days on which the zone's clocks change, and when the job fires on them; empty when none is near."""
-    today = moment.astimezone(zone).date()
+def clock_changes(definition: JobDefinition, zone: ZoneInfo, now: datetime) -> list[dict[str, Any]]:
+    """The next two days with a clock change in the zone, and when the job fires on them; empty if the first is not near."""
+    today = now.astimezone(zone).date()
     days = [today + n * DAY for n in range(366) if _length(today + n * DAY, zone) != DAY][:2]
-    if not days or days[0] - today > DST_NEAR:
+    if not days or days[0] - today > DST_HORIZON:
         return []
     return [{"day": day, "forward": _length(day, zone) < DAY, "times": _times_on(definition, day, zone)} for day in days]
 

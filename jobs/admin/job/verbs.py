@@ -1,14 +1,16 @@
-"""What staff can do to a job beside editing it: each verb is one model call, one permission and one sentence."""
+"""The verbs for a job besides editing it.  Each is one model call with its own permission."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy as ngettext
 
 from jobs.admin.forms import FIELDS, PauseForm, ReasonForm, RunForm, RunManyForm
 from jobs.models import Author, JobDefinition
@@ -18,15 +20,16 @@ Text = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`perform` gets the definition, the author and the answers of `form`; it returns what the verb made, if anything.
+    """`perform` takes the definition, the author and the valid form, and returns the changed definition or the requested run.
 
-    With `all_or_none` several definitions are one transaction, and `form` has to refuse for all of them.
+    With `all_or_none` the runs of several definitions are one transaction, so `form` must check every definition first.
     """
 
     name: str
     label: Text
     question: Text
     done: Text
+    done_many: Any
     permission: str
     form: type[forms.Form]
     perform: Callable[[JobDefinition, Author, Any], Any]
@@ -72,35 +75,71 @@ VERBS = {
         Verb(
             "run",
             _("Run now"),
-            _("It starts at once, or is skipped when that would overlap a run more often than the job allows."),
+            _("Starts immediately, or is skipped if too many runs are in progress."),
             _("Run requested."),
+            ngettext("%(n)d run requested.", "%(n)d runs requested.", "n"),
             "run_jobdefinition",
             RunForm,
             _run,
             all_or_none=True,
         ),
-        Verb("pause", _("Pause"), _("No run starts by itself until then; it can still be run by hand."), _("Paused."), "pause_jobdefinition", PauseForm, _pause),
+        Verb(
+            "pause",
+            _("Pause"),
+            _("Scheduled runs stop until then. You can still run it manually."),
+            _("Paused."),
+            ngettext("%(n)d job paused.", "%(n)d jobs paused.", "n"),
+            "pause_jobdefinition",
+            PauseForm,
+            _pause,
+        ),
         Verb(
             "resume",
             _("Resume"),
-            _("It goes on with its next slot; what was due meanwhile is not made up for."),
+            _("Continues with the next scheduled time. Runs that were due in the meantime are not caught up."),
             _("Resumed."),
+            ngettext("%(n)d job resumed.", "%(n)d jobs resumed.", "n"),
             "pause_jobdefinition",
             ReasonForm,
             _resume,
         ),
         Verb(
-            "duplicate", _("Duplicate"), _("The copy starts switched off, so that it can be looked at first."), _("Copied."), "add_jobdefinition", ReasonForm, _duplicate
+            "duplicate",
+            _("Duplicate"),
+            _("The copy is switched off, so that you can check it first."),
+            _("Duplicated."),
+            ngettext("%(n)d job duplicated.", "%(n)d jobs duplicated.", "n"),
+            "add_jobdefinition",
+            ReasonForm,
+            _duplicate,
         ),
-        Verb("archive", _("Archive"), _("It never runs again, and its history stays. It can be restored."), _("Archived."), "delete_jobdefinition", ReasonForm, _archive),
-        Verb("restore", _("Restore"), _("It goes back on its schedule."), _("Restored."), "delete_jobdefinition", ReasonForm, _restore),
+        Verb(
+            "archive",
+            _("Archive"),
+            _("Removes the job from the schedule. Its history is kept and you can restore it."),
+            _("Archived."),
+            ngettext("%(n)d job archived.", "%(n)d jobs archived.", "n"),
+            "delete_jobdefinition",
+            ReasonForm,
+            _archive,
+        ),
+        Verb(
+            "restore",
+            _("Restore"),
+            _("Puts the job back on its schedule."),
+            _("Restored."),
+            ngettext("%(n)d job restored.", "%(n)d jobs restored.", "n"),
+            "delete_jobdefinition",
+            ReasonForm,
+            _restore,
+        ),
     )
 }
 
 
-def offered(definition: JobDefinition, now: Any) -> list[Verb]:
-    """The verbs that make sense for a definition as it is."""
-    around = ["restore", "duplicate"] if definition.archived_at is not None else ["run", "pause", "duplicate", "archive"]
+def available_verbs(definition: JobDefinition, now: datetime) -> list[Verb]:
+    """The verbs that apply to the job in its present state."""
+    names = ["restore", "duplicate"] if definition.archived_at is not None else ["run", "pause", "duplicate", "archive"]
     if definition.is_paused(now):
-        around = ["resume" if name == "pause" else name for name in around]
-    return [VERBS[name] for name in around]
+        names = ["resume" if name == "pause" else name for name in names]
+    return [VERBS[name] for name in names]

@@ -1,4 +1,4 @@
-"""The geometry of the overview's charts; the templates draw them as SVG."""
+"""Geometry of the overview's charts.  The templates draw them as SVG."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from jobs.admin.overview.forecast import count_by_hour
+from jobs.admin.overview.forecast import forecast
 from jobs.models import JobDefinition
 
 HOURS = 24
 WIDTH, LABELS, ROW, TOP = 960, 240, 26, 26
 PLOT, MARK = WIDTH - LABELS, 5
-MARKS = 48
-"""A job that fires more often than this in a day is drawn as a band."""
+MAX_MARKS = 48
+"""A job with more fire times in a day is drawn as a band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class TimelineRow:
 
     @property
     def is_band(self) -> bool:
-        return self.count > MARKS
+        return self.count > MAX_MARKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadChart:
     bars: list[dict[str, Any]]
     width: int
     height: int
@@ -54,7 +54,7 @@ class Load:
 
 
 def timeline(jobs: Iterable[JobDefinition], now: datetime) -> Timeline:
-    """One row a job, one mark a run, for the next 24 hours."""
+    """The next 24 hours: a row for each job, a mark for each fire time."""
     rows = [_row(job, index, now) for index, job in enumerate(jobs)]
     return Timeline(rows, _ticks(now), WIDTH, TOP + ROW * len(rows) + 4, LABELS)
 
@@ -64,15 +64,15 @@ def _row(job: JobDefinition, index: int, now: datetime) -> TimelineRow:
     times: list[datetime] = []
     for fire in job.schedule.fire_times(now, until):
         times.append(fire)
-        if len(times) > MARKS:
+        if len(times) > MAX_MARKS:
             break
-    count = len(times) if len(times) <= MARKS else MARKS + 1
-    marks = [{"x": _x(fire, now), "text": f"{localtime(fire):%H:%M:%S %Z}"} for fire in times[:MARKS]]
+    count = len(times) if len(times) <= MAX_MARKS else MAX_MARKS + 1
+    marks = [{"x": _x(fire, now), "text": f"{localtime(fire):%H:%M:%S %Z}"} for fire in times[:MAX_MARKS]]
     return TimelineRow(job, job.schedule.describe(), TOP + ROW * index, marks, count)
 
 
-def _x(moment: datetime, now: datetime) -> float:
-    return round(LABELS + (PLOT - MARK) * ((moment - now).total_seconds() / (HOURS * 3600)), 1)
+def _x(at: datetime, now: datetime) -> float:
+    return round(LABELS + (PLOT - MARK) * ((at - now).total_seconds() / (HOURS * 3600)), 1)
 
 
 def _hours(now: datetime, count: int) -> list[datetime]:
@@ -85,16 +85,16 @@ def _ticks(now: datetime) -> list[dict[str, Any]]:
     return [{"x": _x(hour, now), "label": f"{hour:%H:%M}", "edge": _x(hour, now) > WIDTH - 40} for hour in hours]
 
 
-def load_by_hour(due: QuerySet[JobDefinition], jobs: int, now: datetime) -> Load:
-    """How many runs of jobs that are due, `jobs` of them, start in each of the next 24 hours."""
+def load_chart(due: QuerySet[JobDefinition], jobs: int, now: datetime) -> LoadChart:
+    """The number of runs that start in each of the next 24 hours; `jobs` is the number of jobs in `due`."""
     hours = _hours(now, HOURS + 1)
-    count = count_by_hour(due, now, hours)
-    top, step = max([*count.hours, 1]), WIDTH // HOURS
+    expected = forecast(due, now, hours)
+    top, step = max([*expected.hours, 1]), WIDTH // HOURS
     bars = []
-    for index, runs in enumerate(count.hours):
+    for index, runs in enumerate(expected.hours):
         height = round(80 * runs / top) if runs else 0
         span = f"{hours[index]:%H:%M}-{hours[index + 1]:%H:%M %Z}"
         label = f"{hours[index]:%H}" if index % 3 == 0 else ""
-        text = _("%(span)s: %(count)d runs") % {"span": span, "count": runs}
+        text = ngettext("%(span)s: %(count)d run", "%(span)s: %(count)d runs", runs) % {"span": span, "count": runs}
         bars.append({"x": index * step, "y": 100 - height, "height": height, "width": step - 6, "count": runs, "span": span, "label": label, "text": text})
-    return Load(bars, WIDTH, 124, sum(count.hours), top, jobs - count.jobs)
+    return LoadChart(bars, WIDTH, 124, sum(expected.hours), top, jobs - expected.jobs)

@@ -1,4 +1,4 @@
-"""How many runs start in each of the next hours: exact where that is cheap, and with a number of what is left out where it is not."""
+"""The number of runs that start in each of the next hours.  Jobs that would take too long to count are left out and counted as such."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from jobs.schedule.schedule import UNSCHEDULABLE, Schedule
 from jobs.schedule.triggers import TICK
 
 STEADY = Q(trigger=Trigger.INTERVAL, interval_seconds__gt=0, jitter_seconds=0)
-STEADY_AT_MOST = 20_000
-"""Interval jobs that are counted by arithmetic, 5 µs each."""
-OTHERS_AT_MOST = 500
-LISTED_A_JOB = 1_500
-"""A cron job may fire every minute of the day."""
-LISTED_AT_MOST = 10_000
+MAX_STEADY = 20_000
+"""Interval jobs without jitter: counted by arithmetic, 5 µs each."""
+MAX_OTHERS = 500
+MAX_TIMES_PER_JOB = 1_500
+"""A cron job that fires every minute has 1,440 a day."""
+MAX_TIMES = 10_000
 """Fire times of all other jobs together, 25 µs each."""
-JITTERED = 100
-"""What counting a jittered interval costs, in fire times."""
+JITTERED_COST = 100
+"""The cost of counting one interval job with jitter, in fire times."""
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Runs by hour, and of how many jobs."""
+class Forecast:
+    """Runs for each hour, and the number of jobs that were counted."""
 
     hours: list[int]
     jobs: int
 
 
-def count_by_hour(due: QuerySet[JobDefinition], now: datetime, edges: Sequence[datetime]) -> Count:
-    """The runs of `due`, jobs with an entry in the store, between each two of `edges`, of which the first is no later than `now`."""
+def forecast(due: QuerySet[JobDefinition], now: datetime, edges: Sequence[datetime]) -> Forecast:
+    """The runs of `due` between each two `edges`; the first edge is not after `now`.  Every job in `due` has a row in the store."""
     soonest, starts = due.order_by("scheduled__next_run_time"), [max(edges[0], now), *edges[1:]]
-    steady = list(soonest.filter(STEADY).values_list("interval_seconds", "scheduled__next_run_time", "ends_at")[:STEADY_AT_MOST])
-    counts = [_count_steady(steady, starts), *_count_others(soonest.exclude(STEADY)[:OTHERS_AT_MOST], starts)]
-    return Count([sum(hour) for hour in zip(*counts, strict=True)], len(steady) + len(counts) - 1)
+    steady = list(soonest.filter(STEADY).values_list("interval_seconds", "scheduled__next_run_time", "ends_at")[:MAX_STEADY])
+    counts = [_count_steady(steady, starts), *_count_others(soonest.exclude(STEADY)[:MAX_OTHERS], starts)]
+    return Forecast([sum(hour) for hour in zip(*counts, strict=True)], len(steady) + len(counts) - 1)
 
 
 def _count_steady(rows: Sequence[tuple[int, Any, datetime | None]], starts: Sequence[datetime]) -> list[int]:
-    """Slots follow each other evenly from the next one on, so a division says how many come before each edge."""
+    """Slots have equal distances from the next one on, so the number before an edge is a division."""
     before, origin = [0] * len(starts), starts[0]
     whole = [_microseconds(start - origin) for start in starts]
     for seconds, following, ends_at in rows:
@@ -60,22 +60,22 @@ def _microseconds(span: timedelta) -> int:
 
 
 def _count_others(jobs: QuerySet[JobDefinition], starts: Sequence[datetime]) -> Iterator[list[int]]:
-    """One list of counts for each job, as long as there is room for listing fire times; many jobs share a cron expression."""
-    room, known = LISTED_AT_MOST, dict[Any, list[int] | None]()
+    """The counts of each job until `MAX_TIMES` fire times are listed.  Jobs that share a cron expression are listed once."""
+    budget, known = MAX_TIMES, dict[Any, list[int] | None]()
     for job in jobs:
-        if room <= 0:
+        if budget <= 0:
             return
         schedule = job.schedule
-        key = _what_decides(schedule, starts)
+        key = _cache_key(schedule, starts)
         if key not in known:
             known[key], cost = _count_one(schedule, starts)
-            room -= cost
+            budget -= cost
         if (found := known[key]) is not None:
             yield found
 
 
-def _what_decides(schedule: Schedule, starts: Sequence[datetime]) -> Any:
-    """Equal for two schedules that fire at the same times: cron expressions that neither begin, end nor jitter in these hours."""
+def _cache_key(schedule: Schedule, starts: Sequence[datetime]) -> Any:
+    """Equal for schedules with the same fire times: the same cron expression, without jitter, start or end within these hours."""
     begins = max(filter(None, (schedule.starts_at, schedule.fires_after)), default=starts[0])
     endless = begins < starts[0] and (schedule.ends_at is None or schedule.ends_at >= starts[-1])
     shared = schedule.trigger == Trigger.CRON and endless and not schedule.jitter_seconds and schedule.enabled
@@ -83,19 +83,19 @@ def _what_decides(schedule: Schedule, starts: Sequence[datetime]) -> Any:
 
 
 def _count_one(schedule: Schedule, starts: Sequence[datetime]) -> tuple[list[int] | None, int]:
-    """The counts of one job, or None when it fires too often to list; and what it cost."""
+    """The counts of one job, or None when it fires too often to list; and the cost in fire times."""
     if schedule.trigger == Trigger.INTERVAL:
-        return [_fires(schedule, start, end) for start, end in pairwise(starts)], JITTERED
+        return [_fires(schedule, start, end) for start, end in pairwise(starts)], JITTERED_COST
     try:
-        times = list(islice(schedule.fire_times(starts[0] - TICK, starts[-1] - TICK), LISTED_A_JOB + 1))
-    except UNSCHEDULABLE:  # damaged by hand: it does not fire
+        times = list(islice(schedule.fire_times(starts[0] - TICK, starts[-1] - TICK), MAX_TIMES_PER_JOB + 1))
+    except UNSCHEDULABLE:  # a damaged row does not fire
         times = []
-    if len(times) > LISTED_A_JOB:
+    if len(times) > MAX_TIMES_PER_JOB:
         return None, len(times)
     return [sum(start <= time < end for time in times) for start, end in pairwise(starts)], len(times)
 
 
 def _fires(schedule: Schedule, start: datetime, end: datetime) -> int:
-    """Fire times from `start` up to, not including, `end`, counted and not listed."""
+    """The number of fire times from `start` up to, not including, `end`, without listing them."""
     first, last = schedule.next_fire_time(start - TICK), end - TICK
     return schedule.due(first, last).count if first is not None and first <= last else 0

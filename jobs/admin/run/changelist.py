@@ -1,4 +1,4 @@
-"""The runs list: pages and days of a history of millions, without ever counting or sorting it."""
+"""The runs list: keyset pages and date links over millions of runs, without a count or a sort."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ BEFORE, ON, JOB = "before", "on", "job"
 
 
 class RunChangeList(ChangeList):
-    """One page from a key on: a number of pages would need a count, and an offset a walk."""
+    """Keyset pages: a page number would need a count, and an offset reads all skipped rows."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        wanted: dict[str, Any] = super().get_filters_params(params)
-        return {name: value for name, value in wanted.items() if name not in {BEFORE, ON, JOB}}
+        params_of_filters: dict[str, Any] = super().get_filters_params(params)
+        return {name: value for name, value in params_of_filters.items() if name not in {BEFORE, ON, JOB}}
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         return list(NEWEST_FIRST) if self.job else ["-id"]
@@ -74,7 +74,7 @@ class RunChangeList(ChangeList):
 
 
 def span(text: str) -> tuple[datetime, datetime]:
-    """From midnight to midnight of the year, month or day `2026`, `2026-11` or `2026-11-21`, in the site's time zone."""
+    """Start and end of the year, month or day `2026`, `2026-11` or `2026-11-21` in the site's time zone."""
     parts = [int(part) for part in text.split("-") if part.isdigit()][:3]
     try:
         year, month, day = [*parts, 1, 1, 1][:3]
@@ -90,18 +90,18 @@ def span(text: str) -> tuple[datetime, datetime]:
 
 
 def recorded_between(start: datetime, end: datetime) -> Q:
-    """Runs recorded in a span of time: a range of ids, because ids rise with time and have an index."""
+    """Runs queued from `start` up to `end`, as a range of ids: ids rise with time and have an index."""
     return Q(id__gte=first_id_since(start), id__lt=first_id_since(end))
 
 
-def first_id_since(moment: datetime) -> int:
-    """The lowest id of a run queued at `moment` or later, by halving: 20 probes in a million rows."""
+def first_id_since(at: datetime) -> int:
+    """The lowest id of a run queued at `at` or later.  A binary search: 20 index probes in a million rows."""
     ends = [JobRun.objects.order_by(order).values_list("pk", flat=True).first() for order in ("pk", "-pk")]
     low, high = ends[0] or 0, (ends[1] or 0) + 1
     while low < high:
         middle = (low + high) // 2
         run = JobRun.objects.filter(pk__gte=middle).order_by("pk").values_list("pk", "queued_at").first()
-        if run is None or run[1] >= moment:
+        if run is None or run[1] >= at:
             high = middle
         else:
             low = run[0] + 1
@@ -110,7 +110,7 @@ def first_id_since(moment: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """Where the date links lead: up to a wider span, down to narrower ones."""
+    """The date links: up to the wider span, and down to the narrower ones."""
 
     up: str | None
     title: str
@@ -118,7 +118,7 @@ class Drill:
 
 
 def drill_down(on: str) -> Drill | None:
-    """The years, months or days inside the span `on` that the history reaches; nothing is looked up but its two ends."""
+    """The years, months or days inside the span `on` that the history covers.  Reads only its first and last run."""
     ends = [JobRun.objects.order_by(order).values_list("queued_at", flat=True).first() for order in ("pk", "-pk")]
     if ends[0] is None or ends[1] is None:
         return None

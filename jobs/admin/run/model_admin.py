@@ -1,4 +1,4 @@
-"""The runs: a list that stays quick, and a page for each run."""
+"""ModelAdmin of runs: a read-only list and a page for each run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from django.template.loader import render_to_string
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from jobs.admin.access import demand
-from jobs.admin.filters import CauseFilter, RunStatusFilter
-from jobs.admin.overview.state import scheduler_state
+from jobs.admin.access import require
 from jobs.admin.run.changelist import RunChangeList
+from jobs.admin.run.filters import CauseFilter, StatusFilter
 from jobs.admin.run.page import RunPageMixin
+from jobs.admin.scheduler_state import scheduler_state
 from jobs.models import JobDefinition, JobRun
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ HEAVY = ("log", "traceback", "result", "kwargs", "error")
 
 
 class JobRunAdmin(RunPageMixin, Base):
-    list_display = ("run", "status_badge", "slot", "cause", "took", "instance")
+    list_display = ("run", "status_badge", "slot", "cause", "duration", "instance")
     list_display_links = None
-    list_filter = (RunStatusFilter, CauseFilter)
+    list_filter = (StatusFilter, CauseFilter)
     list_per_page = 50
     search_fields = ("id",)
     search_help_text = _("Number of a run, or title or id of a job")
@@ -55,13 +55,13 @@ class JobRunAdmin(RunPageMixin, Base):
         return RunChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        demand(request, "view_jobrun")
-        moment = now()
-        context = {"title": _("Runs"), "scheduler": scheduler_state(moment), "now": moment}
+        require(request, "view_jobrun")
+        at = now()
+        context = {"title": _("Runs"), "scheduler": scheduler_state(at), "now": at}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[JobRun], search_term: str) -> tuple[QuerySet[JobRun], bool]:
-        """By a run's number, or by its job: the jobs are few, so they are looked for first."""
+        """Search by a run's number, or by title or id of a job.  Jobs are few, so they are searched first and the runs by job id."""
         term = search_term.strip().lstrip("#")
         if not term:
             return queryset, False
@@ -82,9 +82,9 @@ class JobRunAdmin(RunPageMixin, Base):
     def slot(self, run: JobRun) -> str:
         return _cell("run_slot", run)
 
-    @admin.display(description=_("took"))
-    def took(self, run: JobRun) -> str:
-        return _cell("run_took", run)
+    @admin.display(description=_("duration"))
+    def duration(self, run: JobRun) -> str:
+        return _cell("run_duration", run)
 
 
 def _cell(name: str, run: JobRun) -> str:

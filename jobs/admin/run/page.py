@@ -1,4 +1,4 @@
-"""A run's page: its story, and what it says while it still goes on."""
+"""A run's page, its updates while the run is active, and the actions on it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from jobs.admin.access import demand, may, person
+from jobs.admin.access import author_of, may, require
+from jobs.admin.durations import show_duration
 from jobs.admin.run.progress import Progress
-from jobs.admin.wording import show_seconds
 from jobs.exceptions import JobsError, RunNotFound
 from jobs.models import JobRun
 
@@ -31,8 +31,8 @@ else:
     Base = object
 
 log = structlog.get_logger()
-LOG_STEADY = 30_000
-"""Characters up to which a log only grows at its end."""
+LOG_APPENDED_UP_TO = 30_000
+"""Up to this many characters a log only grows at its end; a longer one loses its middle."""
 
 
 class RunPageMixin(Base):
@@ -46,17 +46,17 @@ class RunPageMixin(Base):
         ]
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        demand(request, "view_jobrun")
+        require(request, "view_jobrun")
         run = _find_or_404(object_id)
-        moment = now()
+        at = now()
         context = self.admin_site.each_context(request) | {
             "title": _("Run #%(id)d") % {"id": run.pk},
             "subtitle": str(run.job),
             "opts": self.opts,
             "run": run,
-            "now": moment,
+            "now": at,
             "progress": Progress.of(run),
-            "took": _took(run, moment),
+            "duration": _elapsed(run, at),
             "attempts": _attempts(run),
             "arguments": _pretty(run.kwargs if run.kwargs is not None else run.job.kwargs),
             "own_arguments": run.kwargs is not None,
@@ -68,11 +68,11 @@ class RunPageMixin(Base):
         return TemplateResponse(request, "admin/jobs/jobrun/run.html", context)
 
     def follow_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
-        """What is new since the page last asked: status, progress and the log from character `log_from` on."""
-        demand(request, "view_jobrun")
+        """Status, progress and the log from character `log_from` on, as JSON."""
+        require(request, "view_jobrun")
         sent = request.GET.get("log_from", "0")
-        # A long log loses its middle while it grows, so from there on the whole of it is sent.
-        start = int(sent) if sent.isdigit() and int(sent[:9]) < LOG_STEADY else 0
+        # The middle of a long log changes, so a long log is sent whole.
+        start = int(sent) if sent.isdigit() and int(sent[:9]) < LOG_APPENDED_UP_TO else 0
         run: Any = JobRun.objects.filter(pk=run_id).annotate(tail=Substr("log", start + 1)).defer("log", "traceback", "result", "kwargs").first()
         if run is None:
             raise Http404
@@ -81,7 +81,7 @@ class RunPageMixin(Base):
             "status": run.status,
             "label": run.get_status_display(),
             "active": run.is_active,
-            "took": show_seconds(_took(run, now())),
+            "duration": show_duration(_elapsed(run, now())),
             "log_from": start,
             "log_to": start + len(run.tail),
             "log": run.tail,
@@ -90,7 +90,7 @@ class RunPageMixin(Base):
         return JsonResponse(answer)
 
     def cancel_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
-        demand(request, "cancel_jobrun")
+        require(request, "cancel_jobrun")
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         run = _find_or_404(run_id)
@@ -100,26 +100,26 @@ class RunPageMixin(Base):
             messages.error(request, str(error))
         else:
             log.info("job_run_cancel_requested", job=run.job_id, run_id=run.pk, person=request.user.get_username(), source="admin")
-            messages.success(request, _("Asked the run to stop.") if cancelled.is_active else _("Cancelled."))
-        return _page_of(run)
+            messages.success(request, _("Cancellation requested.") if cancelled.is_active else _("Cancelled."))
+        return _redirect_to(run)
 
     def again_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
-        """Request a run of the same job with the same arguments."""
-        demand(request, "run_jobdefinition")
+        """Request another run of the same job with the same arguments."""
+        require(request, "run_jobdefinition")
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         run = _find_or_404(run_id)
         try:
-            repeated = run.job.request_run(person(request), run.kwargs)
+            repeated = run.job.request_run(author_of(request), run.kwargs)
         except (JobsError, ValidationError) as error:
             messages.error(request, "; ".join(getattr(error, "messages", [str(error)])))
-            return _page_of(run)
+            return _redirect_to(run)
         messages.success(request, _("Run requested."))
-        return _page_of(repeated)
+        return _redirect_to(repeated)
 
 
-def _took(run: JobRun, now: datetime) -> float | None:
-    """Seconds of work, up to now while it goes on."""
+def _elapsed(run: JobRun, now: datetime) -> float | None:
+    """Seconds that the run took, or has taken so far."""
     if run.duration is not None or run.started_at is None:
         return run.duration
     return (now - run.started_at).total_seconds() if run.is_active else None
@@ -129,15 +129,15 @@ def _find_or_404(run_id: Any) -> JobRun:
     try:
         return JobRun.objects.find(int(run_id))
     except (RunNotFound, ValueError):
-        raise Http404(_("No run has this number; old runs are pruned.")) from None
+        raise Http404(_("There is no run with this number. Old runs are deleted.")) from None
 
 
-def _page_of(run: JobRun) -> HttpResponse:
+def _redirect_to(run: JobRun) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:jobs_jobrun_change", args=[run.pk]))
 
 
 def _attempts(run: JobRun) -> QuerySet[JobRun]:
-    """All attempts for the same slot."""
+    """All attempts of the run's slot."""
     return JobRun.objects.filter(job=run.job_id, scheduled_for=run.scheduled_for).order_by("attempt").only("attempt", "status", "started_at", "duration_seconds")
 
 

@@ -1,4 +1,4 @@
-"""How far a run says it is."""
+"""The progress that a run reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Progress:
 
     @classmethod
     def of(cls, run: Any) -> Self | None:
-        """The progress stored with a run, or None when its function reports none."""
+        """The stored progress of a run, or None when it has none or cannot be read."""
         match run.progress:
             case {"done": int() | float() as done, "total": int() | float() as total}:
                 return cls(done, total, str(run.progress.get("text") or ""))

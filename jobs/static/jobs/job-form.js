@@ -1,4 +1,4 @@
-/* The job form: only the fields of the chosen trigger, and what the schedule would do while somebody types it. */
+/* The job form: shows only the fields of the chosen trigger, and previews the schedule as it is typed. */
 "use strict";
 
 const form = document.querySelector(".vs-form");

@@ -1,15 +1,14 @@
-/* Keeps a page true while it is open: distances such as "in 12 min" count on, and the parts marked
-   `data-live` are fetched again.  Nothing here is needed to use a page. */
+/* Keeps an open page current: updates distances such as "in 12 min" each second, and fetches the parts marked
+   `data-live` again.  Every page works without it. */
 "use strict";
 
-/* The page brings the words, so that server and browser say the same in any language. */
+/* The page carries units and words, so that server and browser state a distance alike in any language. */
 const words = JSON.parse(document.querySelector("meta[name=vs-distance]").content);
-const UNITS = [[172800, 86400, "d"], [7200, 3600, "h"], [120, 60, "min"], [0, 1, "s"]];
 
 function distance(seconds) {
   if (seconds === 0) return words.now;
-  const [, size, unit] = UNITS.find(([start]) => Math.abs(seconds) >= start);
-  const text = words[unit].replace("%(n)d", Math.trunc(Math.abs(seconds) / size));
+  const [, size, unit] = words.units.find(([start]) => Math.abs(seconds) >= start);
+  const text = unit.replace("%(n)d", Math.trunc(Math.abs(seconds) / size));
   return words[seconds < 0 ? "ago" : "in"].replace("%(time)s", text);
 }
 
@@ -22,7 +21,7 @@ function countOn() {
   }
 }
 
-/* Replace what has changed, and leave alone what somebody is using. */
+/* Replaces the parts that changed, except the one that has the focus. */
 async function refresh() {
   const answer = await fetch(location.href, { headers: { "X-Requested-With": "live" } });
   if (!answer.ok || answer.redirected) return;

@@ -1,4 +1,4 @@
-"""People, jobs and runs for the tests of the admin."""
+"""Users, jobs and runs for the tests of the admin."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def make_run() -> Callable[..., JobRun]:
 
 @pytest.fixture
 def scheduler_alive(db: None) -> SchedulerInstance:
-    # In the future, so that it is believed for 19 s of a slow machine and not for 10.
-    moment = now() + timedelta(seconds=9)
-    return SchedulerInstance.objects.create(id="scheduler-1", hostname="host", pid=1, version="1", started_at=now(), heartbeat_at=moment, last_tick_at=moment)
+    # A tick 9 s in the future counts as alive for 19 s instead of 10, which a slow machine needs.
+    at = now() + timedelta(seconds=9)
+    return SchedulerInstance.objects.create(id="scheduler-1", hostname="host", pid=1, version="1", started_at=now(), heartbeat_at=at, last_tick_at=at)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def viewer(client_with: Callable[..., Client]) -> Client:
 
 @pytest.fixture
 def post_job(admin: Client) -> Callable[..., Any]:
-    """Save a job's page as a browser does: what the page shows, with some fields typed over."""
+    """Submit a job's form as a browser does: the values shown, with some fields changed."""
 
     def post(definition: JobDefinition, client: Client = admin, **typed: Any) -> Any:
         page = client.get(f"/admin/jobs/jobdefinition/{definition.pk}/change/")
@@ -99,7 +99,7 @@ def post_job(admin: Client) -> Callable[..., Any]:
 
 
 def form_data(form: Any) -> dict[str, Any]:
-    """What a browser would send for a form as it is shown."""
+    """What a browser sends for an unchanged form."""
     data: dict[str, Any] = {}
     for field in form:
         if isinstance(field.field.widget, CheckboxInput):
@@ -110,6 +110,6 @@ def form_data(form: Any) -> dict[str, Any]:
     return data
 
 
-def set_next_run(definition: JobDefinition, moment: datetime | None) -> None:
-    """Put the job into the store, as a scheduler would."""
-    ScheduledJob.objects.create(job=definition, next_run_time=moment, job_state=b"")
+def set_next_run(definition: JobDefinition, next_run_time: datetime | None) -> None:
+    """Add the job's row in the store, as a scheduler does."""
+    ScheduledJob.objects.create(job=definition, next_run_time=next_run_time, job_state=b"")

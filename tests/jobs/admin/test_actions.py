@@ -1,4 +1,4 @@
-"""What staff do to jobs: each verb asks its own permission, by POST, and leaves its author."""
+"""Verbs on jobs: each needs its own permission and a POST, and records its author."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def on_many(client: Client, verb: str, *ids: str, **answers: Any) -> Any:
 
 def test_a_run_is_requested_with_other_arguments(admin: Client, make_job: Any) -> None:
     make_job(kwargs={"times": 2})
-    assert "str, &quot;hello&quot; when left empty" in admin.get(f"{ONE}run/").content.decode()
+    assert "Text. Default: hello" in admin.get(f"{ONE}run/").content.decode()
     answer = confirmed(admin, "run", arg_text="hey", arg_times="3")
     run = JobRun.objects.get()
     assert answer["Location"] == f"/admin/jobs/jobrun/{run.pk}/change/"
@@ -41,7 +41,7 @@ def test_a_run_with_arguments_that_do_not_fit_is_not_requested(admin: Client, ma
     assert not JobRun.objects.exists()
 
 
-def test_asking_does_nothing_yet(admin: Client, make_job: Any) -> None:
+def test_a_confirmation_page_changes_nothing(admin: Client, make_job: Any) -> None:
     make_job()
     for verb in VERBS:
         assert admin.get(f"{ONE}{verb}/").status_code == 200
@@ -63,7 +63,7 @@ def test_a_job_is_paused_with_a_reason_and_resumed(admin: Client, make_job: Any)
 
 def test_a_pause_cannot_end_in_the_past(admin: Client, make_job: Any) -> None:
     make_job()
-    assert "That moment has passed." in confirmed(admin, "pause", until="2020-01-01T00:00:00").content.decode()
+    assert "This time has passed." in confirmed(admin, "pause", until="2020-01-01T00:00:00").content.decode()
     assert JobDefinition.objects.get().paused_until is None
 
 
@@ -89,11 +89,12 @@ def test_a_job_is_archived_and_restored(admin: Client, make_job: Any) -> None:
 def test_many_jobs_are_asked_about_once_and_changed_together(admin: Client, make_job: Any) -> None:
     for job_id in ("a", "b", "c"):
         make_job(job_id)
-    question = on_many(admin, "pause", "a", "b")
-    assert b"Pause" in question.content
+    page = on_many(admin, "pause", "a", "b")
+    assert b"Pause" in page.content
     on_many(admin, "pause", "a", "b", confirmed="yes", reason="moving house")
     assert list(JobDefinition.objects.filter(pause_reason="moving house").values_list("pk", flat=True)) == ["a", "b"]
-    on_many(admin, "run", "a", "c", confirmed="yes")
+    answer = on_many(admin, "run", "a", "c", confirmed="yes")
+    assert [str(message) for message in answer.wsgi_request._messages._queued_messages] == ["2 runs requested."]
     assert set(JobRun.objects.values_list("job_id", flat=True)) == {"a", "c"}
 
 
@@ -101,7 +102,7 @@ def test_jobs_of_one_function_are_run_with_the_arguments_that_are_typed(admin: C
     make_job("a", kwargs={"text": "mine", "times": 2})
     make_job("b", kwargs={"tone": "low"})
     page = on_many(admin, "run", "a", "b").content.decode()
-    assert page.count("Empty: as each job has it.") == 5
+    assert page.count("Empty: keep each job&#x27;s own value.") == 5
     on_many(admin, "run", "a", "b", confirmed="yes", arg_times="7", arg_tone="high")
     assert dict(JobRun.objects.values_list("job_id", "kwargs")) == {"a": {"text": "mine", "times": 7, "tone": "high"}, "b": {"times": 7, "tone": "high"}}
 
@@ -157,10 +158,10 @@ def test_a_database_that_fails_half_way_leaves_no_run_of_the_others(admin: Clien
     assert not JobRun.objects.exists()
 
 
-def test_one_job_that_refuses_does_not_stop_the_others(admin: Client, make_job: Any) -> None:
+def test_an_archived_job_is_left_out_of_an_action_on_the_list(admin: Client, make_job: Any) -> None:
     make_job("a")
     make_job("b").archive(STAFF)
-    on_many(admin, "run", "a", "b", confirmed="yes")  # the list shows no archived job, so it is not even asked
+    on_many(admin, "run", "a", "b", confirmed="yes")  # the list without a filter has no archived jobs
     assert list(JobRun.objects.values_list("job_id", flat=True)) == ["a"]
 
 
@@ -190,7 +191,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(viewer: Client, make_job: 
         assert "vs-switch" not in page.content.decode()
     forged = {
         f"{ONE}change/": {"title": "x"},
-        f"{ONE}quick/": {"enabled": "off"},
+        f"{ONE}inline-edit/": {"enabled": "off"},
         f"{ONE}reset/interval_seconds/": {},
         f"{ONE}revert/1/": {},
         f"{LIST}add/": {"id": "x"},
@@ -205,21 +206,21 @@ def test_a_viewer_sees_everything_and_changes_nothing(viewer: Client, make_job: 
     assert JobDefinition.objects.get().revision == 1
 
 
-def test_a_post_without_the_token_of_the_page_is_refused(make_job: Any) -> None:
+def test_a_post_without_the_csrf_token_is_refused(make_job: Any) -> None:
     make_job()
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("boss"))
-    for path in (f"{ONE}run/", f"{ONE}pause/", f"{ONE}quick/", f"{ONE}change/", f"{ONE}revert/1/", LIST):
+    for path in (f"{ONE}run/", f"{ONE}pause/", f"{ONE}inline-edit/", f"{ONE}change/", f"{ONE}revert/1/", LIST):
         assert client.post(path, {"confirmed": "yes"}).status_code == 403, path
 
 
 def test_a_get_changes_nothing(admin: Client, make_job: Any, make_run: Any) -> None:
     run = make_run(make_job(), "queued")
-    for path in (f"{ONE}quick/", f"{ONE}reset/title/", f"{ONE}revert/1/", f"/admin/jobs/jobrun/{run.pk}/cancel/", f"/admin/jobs/jobrun/{run.pk}/again/"):
+    for path in (f"{ONE}inline-edit/", f"{ONE}reset/title/", f"{ONE}revert/1/", f"/admin/jobs/jobrun/{run.pk}/cancel/", f"/admin/jobs/jobrun/{run.pk}/again/"):
         assert admin.get(path).status_code == 405, path
 
 
-def test_a_stranger_is_asked_to_log_in(client: Client, make_job: Any) -> None:
+def test_an_anonymous_user_is_sent_to_the_login_page(client: Client, make_job: Any) -> None:
     make_job()
     for path in (LIST, f"{ONE}change/", f"{ONE}run/", f"{LIST}preview/"):
         assert client.get(path)["Location"].startswith("/admin/login/"), path

@@ -1,4 +1,4 @@
-"""A job's history and the way back."""
+"""A job's history and restoring a revision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.jobs.admin.conftest import STAFF
 JOB = "/admin/jobs/jobdefinition/greeting/"
 
 
-def test_every_change_is_told_before_and_after(admin: Client, make_job: Any) -> None:
+def test_every_change_is_shown_before_and_after(admin: Client, make_job: Any) -> None:
     definition = make_job()
     definition = definition.edit(Author("otto", "api"), reason="too often", interval_seconds=7200)
     definition.pause(STAFF, reason="holiday")
@@ -23,14 +23,14 @@ def test_every_change_is_told_before_and_after(admin: Client, make_job: Any) -> 
         "“too often”",
         "<del>1h</del>",
         "<ins>2h</ins>",
-        "<ins>somebody resumes it</ins>",
+        "<ins>until resumed</ins>",
         "<ins>holiday</ins>",
-        "The first revision that is known.",
+        "The oldest known revision.",
     ):
         assert text in page
 
 
-def test_a_job_goes_back_to_any_revision_as_a_new_one(admin: Client, make_job: Any) -> None:
+def test_restoring_a_revision_adds_a_new_one(admin: Client, make_job: Any) -> None:
     definition = make_job(kwargs={"times": 1})
     definition = definition.edit(STAFF, interval_seconds=60, kwargs={}, trigger="cron", cron="@daily")
     definition = definition.edit(STAFF, title="Later")
@@ -40,15 +40,15 @@ def test_a_job_goes_back_to_any_revision_as_a_new_one(admin: Client, make_job: A
     assert definition.history.first().history_change_reason == "it was better"
 
 
-def test_a_revert_does_not_overwrite_what_somebody_else_just_did(admin: Client, make_job: Any) -> None:
+def test_restoring_a_revision_does_not_overwrite_a_newer_change(admin: Client, make_job: Any) -> None:
     definition = make_job().edit(STAFF, interval_seconds=60)
     definition.edit(STAFF, interval_seconds=30)
     answer = admin.post(f"{JOB}revert/1/", {"expected_revision": 2}, follow=True)
-    assert "Somebody changed the job meanwhile" in answer.content.decode()
+    assert "Another user changed the job." in answer.content.decode()
     assert JobDefinition.objects.get().interval_seconds == 30
 
 
-def test_a_revision_that_no_longer_makes_sense_is_not_restored(admin: Client, make_job: Any) -> None:
+def test_a_revision_that_is_no_longer_valid_is_not_restored(admin: Client, make_job: Any) -> None:
     definition = make_job()
     definition.edit(STAFF, interval_seconds=60)
     definition.history.filter(revision=1).update(timezone="Mars/Olympus")

@@ -1,4 +1,4 @@
-"""A job's page: what may be typed, what is stored, and what people are told."""
+"""A job's form: valid and invalid input, what is stored, and the messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def errors_of(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("typed", "seconds"), [("90", 90), ("15m", 900), ("4h", 14_400), ("1d 12h", 129_600), ("0", 0)])
-def test_an_interval_is_typed_as_people_write_it(post_job: Any, make_job: Any, typed: str, seconds: int) -> None:
+def test_an_interval_is_typed_as_a_duration(post_job: Any, make_job: Any, typed: str, seconds: int) -> None:
     definition = make_job()
     assert post_job(definition, interval_seconds=typed).status_code == 302
     definition.refresh_from_db()
@@ -60,22 +60,22 @@ def test_bad_input_is_explained_at_its_field_and_nothing_is_stored(post_job: Any
     assert (definition.revision, definition.title, definition.interval_seconds) == (1, "", 3600)
 
 
-def test_the_time_of_the_save_and_its_effect_are_told(post_job: Any, make_job: Any, scheduler_alive: Any) -> None:
+def test_a_change_that_no_scheduler_applies_is_reported(post_job: Any, make_job: Any, scheduler_alive: Any) -> None:
     answer = post_job(make_job(), interval_seconds="15m")
     messages = [str(message) for message in answer.wsgi_request._messages]
-    assert messages == ["Saved. The scheduler has not applied it within a second; the list shows when it has."]
+    assert messages == ["Saved. No scheduler has applied it within a second. The jobs list shows when one does."]
 
 
 @pytest.mark.once
 @pytest.mark.alone
-def test_without_a_scheduler_nobody_waits(post_job: Any, make_job: Any) -> None:
+def test_without_a_scheduler_the_save_does_not_wait(post_job: Any, make_job: Any) -> None:
     definition, started = make_job(), time.perf_counter()
     answer = post_job(definition, interval_seconds="15m")
     assert time.perf_counter() - started < 0.9
     assert "No scheduler is running" in str(next(iter(answer.wsgi_request._messages)))
 
 
-def test_the_history_knows_who_from_where_and_why(post_job: Any, make_job: Any) -> None:
+def test_the_history_has_author_source_and_reason(post_job: Any, make_job: Any) -> None:
     definition = make_job()
     post_job(definition, interval_seconds="15m", reason="Mod authors asked")
     record = definition.history.first()
@@ -94,13 +94,43 @@ def test_arguments_are_a_form_made_from_the_signature(admin: Client, post_job: A
     form = admin.get(CHANGE).context["adminform"].form
     assert [type(form.fields[name]).__name__ for name in form.arguments] == ["CharField", "IntegerField", "TypedChoiceField", "TypedChoiceField", "FloatField"]
     assert form["arg_times"].value() == 2
-    assert str(form.fields["arg_text"].help_text) == 'str, "hello" when left empty'
+    assert str(form.fields["arg_text"].help_text) == "Text. Default: hello"
     post_job(definition, arg_text="hey", arg_times="3", arg_loud="True", arg_tone="high", arg_factor="1.5")
     definition.refresh_from_db()
     assert definition.kwargs == {"text": "hey", "times": 3, "loud": True, "tone": "high", "factor": 1.5}
 
 
-def test_arguments_that_no_form_could_show_are_json(admin: Client, post_job: Any, make_job: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "help_text"),
+    [
+        ("arg_text", "Text. Default: hello"),
+        ("arg_times", "Whole number. Default: 1"),
+        ("arg_loud", "Yes or no. Default: no"),
+        ("arg_tone", "one of low, high (default: low)"),
+        ("arg_factor", "Number, optional"),
+    ],
+)
+def test_an_argument_field_states_its_type_and_default(admin: Client, make_job: Any, name: str, help_text: str) -> None:
+    make_job()
+    assert str(admin.get(CHANGE).context["adminform"].form.fields[name].help_text) == help_text
+
+
+def test_a_choice_offers_the_default_of_the_function(admin: Client, make_job: Any) -> None:
+    make_job()
+    form = admin.get(CHANGE).context["adminform"].form
+    assert [str(form.fields[name].choices[0][1]) for name in ("arg_loud", "arg_tone")] == ["default (no)", "default (low)"]
+
+
+def test_a_required_argument_says_so(admin: Client, make_job: Any) -> None:
+    make_job(function="needs_a_name", kwargs={"name": "Otto"})
+    assert str(admin.get(CHANGE).context["adminform"].form.fields["arg_name"].help_text) == "Text, required"
+
+
+def test_a_function_that_is_gone_is_named(post_job: Any, make_job: Any) -> None:
+    assert errors_of(post_job(make_job(), function="pack_wrld"))["function"] == ["The function “pack_wrld” no longer exists."]
+
+
+def test_arguments_without_a_known_signature_are_json(admin: Client, post_job: Any, make_job: Any) -> None:
     @job("takes_anything")
     def takes_anything(**anything: Any) -> None: ...
 
@@ -113,7 +143,7 @@ def test_arguments_that_no_form_could_show_are_json(admin: Client, post_job: Any
     unregister("takes_anything")
 
 
-def test_a_needed_argument_is_asked_for(admin: Client, make_job: Any, post_job: Any) -> None:
+def test_a_missing_required_argument_is_refused(admin: Client, make_job: Any, post_job: Any) -> None:
     assert "arg_name" in errors_of(post_job(make_job(), function="needs_a_name"))
 
 
@@ -137,15 +167,15 @@ class TestConflict:
         definition.edit(STAFF, reason="it was urgent", **theirs)
         return admin.post(CHANGE, {name: value for name, value in (data | typed).items() if value is not None})
 
-    def test_nothing_is_overwritten_and_the_second_is_told_what_changed(self, admin: Client, make_job: Any) -> None:
+    def test_nothing_is_overwritten_and_the_second_user_sees_what_changed(self, admin: Client, make_job: Any) -> None:
         answer = self.save_late(admin, make_job(), {"interval_seconds": 60}, {"interval_seconds": "15m"})
         page = answer.content.decode()
-        assert "mira set this to 1m meanwhile" in page
+        assert "mira changed this to 1m. Save again to use your value." in page
         assert "it was urgent" in page
         assert 'value="15m"' in page
         assert JobDefinition.objects.get().interval_seconds == 60
 
-    def test_what_only_the_other_changed_is_taken_over(self, admin: Client, make_job: Any) -> None:
+    def test_a_field_that_only_the_other_user_changed_is_taken_over(self, admin: Client, make_job: Any) -> None:
         definition = make_job()
         theirs = {"interval_seconds": 60, "coalesce": False, "kwargs": {"times": 4}, "ends_at": now() + timedelta(days=9)}
         answer = self.save_late(admin, definition, theirs, {"title": "Mine"})
@@ -156,7 +186,7 @@ class TestConflict:
         definition.refresh_from_db()
         assert (definition.title, definition.interval_seconds, definition.coalesce, definition.kwargs) == ("Mine", 60, False, {"times": 4})
 
-    def test_saving_again_has_ones_own_way(self, admin: Client, make_job: Any) -> None:
+    def test_saving_again_stores_the_own_value(self, admin: Client, make_job: Any) -> None:
         definition = make_job()
         answer = self.save_late(admin, definition, {"interval_seconds": 60}, {"interval_seconds": "15m"})
         data = form_data(answer.context["adminform"].form)
@@ -170,7 +200,7 @@ class TestReset:
 
     @pytest.fixture(autouse=True)
     def tidy(self, db: None) -> Iterator[JobDefinition]:
-        """A job of the code whose interval staff have changed."""
+        """A job from code whose interval staff have changed."""
         job("tidy", interval=timedelta(hours=1))(lambda: None)
         JobDefinition.objects.register_defaults()
         yield JobDefinition.objects.get(pk="tidy").edit(STAFF, interval_seconds=60)
@@ -181,16 +211,16 @@ class TestReset:
         assert shown is not None
         return admin.post(f"{self.PAGE}reset/interval_seconds/", {"expected_revision": shown[1], "next": f"{self.PAGE}change/"}, follow=True)
 
-    def test_a_field_is_given_back_to_the_code(self, admin: Client) -> None:
+    def test_a_field_is_reset_to_its_default(self, admin: Client) -> None:
         page = admin.get(f"{self.PAGE}change/").content.decode()
-        assert "The code says: 1h" in page
+        assert "Default: 1h" in page
         self.reset_as_shown(admin, page)
         assert JobDefinition.objects.get(pk="tidy").interval_seconds == 3600
 
-    def test_what_somebody_else_has_set_meanwhile_is_not_taken_away(self, admin: Client, tidy: JobDefinition) -> None:
+    def test_a_reset_does_not_overwrite_a_newer_change(self, admin: Client, tidy: JobDefinition) -> None:
         page = admin.get(f"{self.PAGE}change/").content.decode()
         tidy.edit(STAFF, interval_seconds=120)
         answer = self.reset_as_shown(admin, page)
-        told = "mira changed Tidy meanwhile, so nothing of yours is stored. Look at it and try again. interval: 1m → 2m."
-        assert [str(message) for message in answer.context["messages"]] == [told]
+        expected = "mira changed Tidy. Your change is not saved: check theirs and try again. interval: 1m → 2m."
+        assert [str(message) for message in answer.context["messages"]] == [expected]
         assert JobDefinition.objects.get(pk="tidy").interval_seconds == 120

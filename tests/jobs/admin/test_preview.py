@@ -1,4 +1,4 @@
-"""What the page says of a schedule while somebody still types it."""
+"""The preview of a schedule that is being edited."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def typed(**fields: str) -> dict[str, str]:
     return {"trigger": "interval", "interval_seconds": "", "cron": "", "run_at": "", "timezone": "UTC", "starts_at": "", "ends_at": "", "jitter_seconds": ""} | fields
 
 
-def test_a_schedule_is_said_in_words_and_in_both_zones(viewer: Client) -> None:
+def test_a_schedule_is_described_and_shown_in_both_zones(viewer: Client) -> None:
     page = viewer.get(PREVIEW, typed(trigger="cron", cron="30 2 * * 1-5", timezone="Europe/Vienna", viewer_zone="Asia/Tokyo")).content.decode()
     for text in ("at 02:30 on weekdays, Europe/Vienna", "Asia/Tokyo", "02:30:00 CE", "JST"):
         assert text in page
@@ -32,36 +32,36 @@ def test_a_schedule_is_said_in_words_and_in_both_zones(viewer: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({"interval_seconds": "soon"}, "is no length of time"),
-        ({"interval_seconds": ""}, "Write how often"),
+        ({"interval_seconds": "soon"}, "is not a duration"),
+        ({"interval_seconds": ""}, "Enter an interval"),
         ({"trigger": "cron", "cron": "61 * * * *"}, "the minute field cannot be 61"),
-        ({"interval_seconds": "1h", "timezone": "Europe/Wien"}, "is no known time zone"),
+        ({"interval_seconds": "1h", "timezone": "Europe/Wien"}, "Europe/Wien"),
         ({"trigger": "once"}, "needs a time"),
     ],
 )
-def test_what_is_not_a_schedule_yet_says_why(viewer: Client, fields: dict[str, str], complaint: str) -> None:
+def test_an_invalid_schedule_shows_the_reason(viewer: Client, fields: dict[str, str], complaint: str) -> None:
     page = viewer.get(PREVIEW, typed(**fields)).content.decode()
-    assert "Not a schedule yet" in page
+    assert "Not a valid schedule" in page
     assert complaint in page
 
 
-def test_a_job_that_is_off_or_paused_is_previewed_all_the_same(viewer: Client, make_job: Any) -> None:
+def test_a_job_that_is_switched_off_is_previewed_too(viewer: Client, make_job: Any) -> None:
     make_job(enabled=False)
     assert "every 15 minutes" in viewer.get(PREVIEW, typed(job="greeting", interval_seconds="15m")).content.decode()
 
 
-def test_nothing_is_stored_by_looking(viewer: Client, make_job: Any) -> None:
+def test_a_preview_stores_nothing(viewer: Client, make_job: Any) -> None:
     definition = make_job()
     viewer.get(PREVIEW, typed(job="greeting", interval_seconds="1s"))
     definition.refresh_from_db()
     assert definition.revision == 1
 
 
-def test_a_schedule_that_collides_with_many_is_warned_about(viewer: Client, make_job: Any) -> None:
+def test_a_schedule_at_the_same_second_as_many_others_has_a_warning(viewer: Client, make_job: Any) -> None:
     midnight = (now() + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     for number in range(12):
         set_next_run(make_job(f"night-{number}", trigger="cron", cron="@daily", timezone="UTC"), midnight)
-    assert "12 other jobs fire in the same second" in viewer.get(PREVIEW, typed(trigger="cron", cron="@daily")).content.decode()
+    assert "12 other jobs start at the same second" in viewer.get(PREVIEW, typed(trigger="cron", cron="@daily")).content.decode()
     assert "other jobs" not in viewer.get(PREVIEW, typed(trigger="cron", cron="1 0 * * *")).content.decode()
 
 
@@ -72,7 +72,7 @@ def nightly() -> JobDefinition:
 def test_both_days_of_a_clock_change_are_shown_when_one_is_near() -> None:
     changes = clock_changes(nightly(), VIENNA, datetime(2026, 3, 1, tzinfo=UTC))
     assert [(change["day"], change["forward"]) for change in changes] == [(date(2026, 3, 29), True), (date(2026, 10, 25), False)]
-    assert [f"{moment:%H:%M %Z}" for moment in changes[0]["times"]] == ["03:00 CEST"]
+    assert [f"{time:%H:%M %Z}" for time in changes[0]["times"]] == ["03:00 CEST"]
 
 
 def test_no_clock_change_is_shown_when_none_is_near_or_none_exists() -> None:
@@ -81,8 +81,8 @@ def test_no_clock_change_is_shown_when_none_is_near_or_none_exists() -> None:
 
 
 def test_the_next_five_runs_are_shown_in_the_zone_of_the_job(db: None) -> None:
-    seen = preview(nightly(), VIENNA, datetime(2026, 3, 1, tzinfo=UTC))
-    assert [moment["job"].hour for moment in seen["times"]] == [2] * 5
+    shown = preview(nightly(), VIENNA, datetime(2026, 3, 1, tzinfo=UTC))
+    assert [time["job"].hour for time in shown["times"]] == [2] * 5
 
 
 def test_the_arguments_of_another_function_are_fetched(viewer: Client) -> None:

@@ -42,8 +42,8 @@ def test_the_filters_and_the_search_narrow_the_list(admin: Client, make_job: Any
 
 @pytest.mark.parametrize("query", ["?", "?job=greeting&"])
 def test_older_runs_follow_page_by_page(admin: Client, make_job: Any, query: str) -> None:
-    definition, moment = make_job(), now()
-    JobRun.objects.bulk_create(JobRun(job=definition, scheduled_for=moment + timedelta(seconds=n), status="succeeded", finished_at=moment) for n in range(120))
+    definition, at = make_job(), now()
+    JobRun.objects.bulk_create(JobRun(job=definition, scheduled_for=at + timedelta(seconds=n), status="succeeded", finished_at=at) for n in range(120))
     seen: list[int] = []
     url = query
     while url:
@@ -54,7 +54,7 @@ def test_older_runs_follow_page_by_page(admin: Client, make_job: Any, query: str
     assert len(set(seen)) == 120
 
 
-def test_a_list_of_a_day_reaches_from_midnight_to_midnight(admin: Client, make_job: Any) -> None:
+def test_the_list_of_a_day_covers_midnight_to_midnight(admin: Client, make_job: Any) -> None:
     definition, today = make_job(), localtime(now()).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [today - timedelta(days=n) for n in range(40, -1, -1)]
     JobRun.objects.bulk_create(
@@ -71,17 +71,17 @@ def test_a_list_of_a_day_reaches_from_midnight_to_midnight(admin: Client, make_j
 
 
 @pytest.mark.parametrize(
-    "query", ["?on=2026-13", "?on=soon", "?on=2026-02-31", "?before=x", "?before=999999999999999999999", "?job=nobody&before=5", "?nonsense=1", "?on=99999"]
+    "query", ["?on=2026-13", "?on=soon", "?on=2026-02-31", "?before=x", "?before=999999999999999999999", "?job=unknown&before=5", "?nonsense=1", "?on=99999"]
 )
-def test_an_address_made_up_by_hand_breaks_nothing(admin: Client, make_job: Any, make_run: Any, query: str) -> None:
+def test_an_invalid_address_breaks_no_page(admin: Client, make_job: Any, make_run: Any, query: str) -> None:
     make_run(make_job())
     assert admin.get(RUNS + query).status_code in {200, 302}
 
 
 def test_a_page_of_a_long_history_is_not_counted(admin: Client, make_job: Any, request: Any) -> None:
-    definition, moment = make_job(), now()
+    definition, at = make_job(), now()
     JobRun.objects.bulk_create(
-        (JobRun(job=definition, scheduled_for=moment - timedelta(seconds=n), queued_at=moment, status="succeeded", finished_at=moment) for n in range(20_000)),
+        (JobRun(job=definition, scheduled_for=at - timedelta(seconds=n), queued_at=at, status="succeeded", finished_at=at) for n in range(20_000)),
         batch_size=5_000,
     )
     admin.get(RUNS)
@@ -89,14 +89,14 @@ def test_a_page_of_a_long_history_is_not_counted(admin: Client, make_job: Any, r
     for scheduler in (False, True):
         if scheduler:
             request.getfixturevalue("scheduler_alive")
-        for query, most in (("", 8), (f"?on={localtime(moment):%Y}", 60), ("?status=bad", 8), ("?job=greeting", 8), (second, 8)):
+        for query, most in (("", 8), (f"?on={localtime(at):%Y}", 60), ("?status=bad", 8), ("?job=greeting", 8), (second, 8)):
             with CaptureQueriesContext(connection) as queries:
                 admin.get(RUNS + query)
             assert len(queries) <= most
             assert not [query["sql"] for query in queries if query["sql"].startswith("SELECT COUNT")]
 
 
-def test_the_page_tells_the_story_of_a_run(admin: Client, make_job: Any, make_run: Any) -> None:
+def test_the_page_shows_the_details_of_a_run(admin: Client, make_job: Any, make_run: Any) -> None:
     definition = make_job(kwargs={"times": 2})
     run = make_run(definition, "failed", error="ValueError: no", traceback="Traceback …", log="line one", result=None, cause="schedule")
     make_run(definition, attempt=2, ago=0)
@@ -141,6 +141,19 @@ def test_a_waiting_run_is_cancelled_at_once_and_an_ended_one_not_at_all(admin: C
     waiting.refresh_from_db()
     assert (waiting.status, waiting.reason) == ("cancelled", "cancelled by user0")
     assert "has already ended" in admin.post(f"{RUNS}{ended.pk}/cancel/", follow=True).content.decode()
+
+
+def test_a_running_run_is_asked_to_stop(admin: Client, make_job: Any, make_run: Any) -> None:
+    run = make_run(make_job(), "running")
+    page = admin.post(f"{RUNS}{run.pk}/cancel/", follow=True).content.decode()
+    assert "Cancellation requested." in page
+    assert "stopping…" in page
+
+
+def test_a_run_for_several_scheduled_times_says_so(admin: Client, make_job: Any, make_run: Any) -> None:
+    run = make_run(make_job(), slots=4)
+    for path in (RUNS, f"{RUNS}{run.pk}/change/"):
+        assert "covers 4 scheduled times" in admin.get(path).content.decode()
 
 
 def test_a_run_is_repeated_with_its_own_arguments(admin: Client, make_job: Any, make_run: Any) -> None:
