@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class BrowserTestsConfig(AppConfig):
-    """Job functions that a person in a browser can watch."""
+    """Job functions of the demo site."""
 
     name = "tests.browser"
     label = "browser_tests"

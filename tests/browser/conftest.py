@@ -1,4 +1,4 @@
-"""A person at a browser: logged in, and with an eye on what the page does behind their back."""
+"""A logged-in browser on a demo site, which fails a test when a page contacts another host or logs an error."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from tests.support.processes import PASSWORD, Site
 from tests.support.waiting import wait_until
 
 
-class Watch:
-    """What no page may do: ask another host, or complain in the console (a breach of the CSP is one complaint)."""
+class PageWatch:
+    """Records requests to other hosts, and console messages; a violation of the CSP is one."""
 
     def __init__(self, page: Page, base_url: str) -> None:
         self.page = page
         self.host = urlsplit(base_url).netloc
-        self.elsewhere: list[str] = []
-        self.complaints: list[str] = []
+        self.foreign_requests: list[str] = []
+        self.console_messages: list[str] = []
         page.on("request", self._request)
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", lambda error: self.console_messages.append(str(error)))
 
     def violations(self) -> list[str]:
-        """What axe finds on the page; axe's own breaches of the CSP are not the page's."""
-        before = list(self.complaints)
+        """The accessibility violations that axe finds.  Running axe itself violates the CSP, which does not count."""
+        before = list(self.console_messages)
         found = Axe().run(self.page).response["violations"]
-        self.complaints[:] = before
+        self.console_messages[:] = before
         return [f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:300]}" for rule in found for node in rule["nodes"]]
 
     def _request(self, request: Any) -> None:
         address = urlsplit(request.url)
         if address.scheme not in {"data", "blob"} and address.netloc != self.host:
-            self.elsewhere.append(request.url)
+            self.foreign_requests.append(request.url)
 
     def _console(self, message: Any) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
+            self.console_messages.append(message.text)
 
 
 @pytest.fixture(scope="module")
 def db(playwright: Playwright, django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database, emptied after the last test of a module and not after each."""
-    # While the browser's event loop runs, Django has connections of its own for it, which nobody could close later.
+    """The test database, flushed after a module instead of after each test."""
+    # While the browser's event loop runs, Django opens separate connections for it, which cannot be closed later.
     with django_db_blocker.unblock():
         yield
         call_command("flush", verbosity=0, interactive=False)
@@ -59,12 +59,12 @@ def db(playwright: Playwright, django_db_setup: None, django_db_blocker: Any) ->
 
 
 @pytest.fixture(scope="module")
-def house(db: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A running site, with jobs in it that have a past.
+def demo_site(db: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A running site with jobs and a history of runs.
 
-    Its processes take seconds to start, so the tests of a module share them and what is stored: each has jobs of its own to play with.
+    Its processes take seconds to start, so the tests of a module share them and the database; each test uses jobs of its own.
     """
-    site = Site(tmp_path_factory.mktemp("house"))
+    site = Site(tmp_path_factory.mktemp("site"))
     try:
         demo.register_functions()
         demo.fill()
@@ -87,10 +87,10 @@ def log_in(page: Page, base_url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def logged_in(browser: Browser, house: Site, browser_context_args: dict[str, Any]) -> Any:
-    """The cookies of somebody who has typed name and password, once for a module."""
+def logged_in(browser: Browser, demo_site: Site, browser_context_args: dict[str, Any]) -> Any:
+    """The cookies of a logged-in user, shared by a module."""
     context = browser.new_context(**browser_context_args)
-    log_in(context.new_page(), house.base_url)
+    log_in(context.new_page(), demo_site.base_url)
     cookies = context.storage_state()
     context.close()
     return cookies
@@ -98,7 +98,7 @@ def logged_in(browser: Browser, house: Site, browser_context_args: dict[str, Any
 
 @pytest.fixture
 def page(browser: Browser, browser_context_args: dict[str, Any], logged_in: Any) -> Iterator[Page]:
-    """A page of somebody who has logged in."""
+    """A page in a browser that is logged in."""
     context = browser.new_context(storage_state=logged_in, **browser_context_args)
     context.set_default_timeout(15_000)
     yield context.new_page()
@@ -106,15 +106,15 @@ def page(browser: Browser, browser_context_args: dict[str, Any], logged_in: Any)
 
 
 @pytest.fixture
-def watch(page: Page, house: Site) -> Iterator[Watch]:
-    watching = Watch(page, house.base_url)
+def watch(page: Page, demo_site: Site) -> Iterator[PageWatch]:
+    watching = PageWatch(page, demo_site.base_url)
     yield watching
-    assert watching.elsewhere == []
-    assert watching.complaints == []
+    assert watching.foreign_requests == []
+    assert watching.console_messages == []
 
 
 @pytest.fixture
-def person(page: Page, house: Site, watch: Watch) -> Page:
-    """The same on the first page, of a site that does nothing behind their back."""
-    page.goto(f"{house.base_url}/admin/")
+def admin_page(page: Page, demo_site: Site, watch: PageWatch) -> Page:
+    """The page on the overview, watched by `watch`."""
+    page.goto(f"{demo_site.base_url}/admin/")
     return page

@@ -1,4 +1,4 @@
-"""A small house full of life: jobs, runs and changes as a server operator would have them."""
+"""Demo data: jobs, runs and changes as a server operator would have them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ MIRA = Author("mira", "admin")
 OTTO = Author("otto", "api")
 ZONE = "Europe/Vienna"
 JOBS: list[dict[str, Any]] = [
-    {"id": "mod-cache", "title": "Refresh the mod cache", "interval_seconds": 3600, "took": 2.4},
-    {"id": "server-versions", "title": "Check for new server versions", "interval_seconds": 28_800, "took": 0.8},
-    {"id": "server-watch", "title": "Watch the game server", "interval_seconds": 600, "took": 0.03},
-    {"id": "world-backup", "title": "Back up the world", "trigger": "cron", "cron": "30 2 * * *", "took": 184.0},
-    {"id": "disk-report", "title": "Report free disk space", "interval_seconds": 14_400, "took": 0.4},
-    {"id": "player-digest", "title": "Weekly digest of players", "trigger": "cron", "cron": "0 9 * * 1", "took": 6.1},
-    {"id": "season-reset", "title": "Start the winter season", "trigger": "manual", "took": 41.0},
+    {"id": "mod-cache", "title": "Refresh the mod cache", "interval_seconds": 3600, "seconds": 2.4},
+    {"id": "server-versions", "title": "Check for new server versions", "interval_seconds": 28_800, "seconds": 0.8},
+    {"id": "server-watch", "title": "Watch the game server", "interval_seconds": 600, "seconds": 0.03},
+    {"id": "world-backup", "title": "Back up the world", "trigger": "cron", "cron": "30 2 * * *", "seconds": 184.0},
+    {"id": "disk-report", "title": "Report free disk space", "interval_seconds": 14_400, "seconds": 0.4},
+    {"id": "player-digest", "title": "Weekly digest of players", "trigger": "cron", "cron": "0 9 * * 1", "seconds": 6.1},
+    {"id": "season-reset", "title": "Start the winter season", "trigger": "manual", "seconds": 41.0},
 ]
-TROUBLE = {3: "failed", 11: "timed_out", 19: "missed", 24: "failed"}
+PROBLEMS = {3: "failed", 11: "timed_out", 19: "missed", 24: "failed"}
 
 
 def register_functions() -> None:
-    """Let this process know the functions that the site knows."""
+    """Register the site's job functions in this process too."""
     if "pack_world" not in {function.name for function in all_functions()}:
         importlib.reload(importlib.import_module("tests.browser.jobs"))
 
@@ -38,20 +38,20 @@ def fill() -> None:
     """Fill an empty database with jobs, their changes and their runs."""
     runs: list[JobRun] = []
     for number, values in enumerate(JOBS):
-        fields = {"function": "pack_world", "trigger": "interval", "timezone": ZONE} | {name: value for name, value in values.items() if name != "took"}
+        fields = {"function": "pack_world", "trigger": "interval", "timezone": ZONE} | {name: value for name, value in values.items() if name != "seconds"}
         definition = JobDefinition.objects.add(MIRA, **fields)
-        runs.extend(_runs(definition, values["took"], calm=number % 3 == 1))
+        runs.extend(_runs(definition, values["seconds"], healthy=number % 3 == 1))
     JobRun.objects.bulk_create(sorted(runs, key=lambda run: run.scheduled_for))
     _edit()
 
 
-def _runs(definition: JobDefinition, took: float, *, calm: bool) -> Iterator[JobRun]:
+def _runs(definition: JobDefinition, seconds: float, *, healthy: bool) -> Iterator[JobRun]:
     step = timedelta(seconds=definition.interval_seconds or 86_400)
     newest = now().replace(microsecond=0) - step / 3
     for index in range(34, 0, -1):
-        status = "succeeded" if calm else TROUBLE.get(index, "succeeded")
-        seconds = took * (8 if status == "timed_out" else 1 + 0.5 * sin(index))
-        yield _run(definition, newest - step * (index - 1), status, seconds)
+        status = "succeeded" if healthy else PROBLEMS.get(index, "succeeded")
+        duration = seconds * (8 if status == "timed_out" else 1 + 0.5 * sin(index))
+        yield _run(definition, newest - step * (index - 1), status, duration)
 
 
 def _run(definition: JobDefinition, slot: datetime, status: str, seconds: float) -> JobRun:

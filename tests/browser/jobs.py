@@ -1,4 +1,4 @@
-"""Job functions for a person to play with."""
+"""Job functions of the demo site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEP_SECONDS = 0.4
 
 @job("pack_world", title="Pack the world")
 def pack_world(world: str = "home", steps: int = 5, *, compress: bool = True) -> dict[str, object]:
-    """Work long enough to be watched."""
+    """Report progress for a few seconds."""
     run = current_run()
     for step in range(1, steps + 1):
         log.info("packed", chunk=step, world=world)
@@ -25,5 +25,4 @@ def pack_world(world: str = "home", steps: int = 5, *, compress: bool = True) ->
 
 @job("break_something", title="Break something")
 def break_something() -> None:
-    """Fail as functions do."""
     raise ConnectionError("the mod database did not answer within 10 s")

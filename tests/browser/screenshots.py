@@ -1,6 +1,6 @@
-"""Take the pictures of the six main pages for the documentation: `python -m tests.browser.screenshots [--scheme dark] [--into FOLDER]`.
+"""Take screenshots of the six main pages for the documentation: `python -m tests.browser.screenshots [--scheme dark] [--into FOLDER]`.
 
-It starts the real site on a database of its own, with a life as of a few weeks in it.
+It starts the real site on a database of its own with demo data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 TALLEST = 2400
-"""Pixels after which a picture is cut: a longer one would not be read."""
+"""Height in pixels at which a screenshot is cut."""
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def take(folder: Path, into: Path, scheme: str) -> None:
-    import tests.settings  # noqa: F401 -- it makes the environment that the site is started in
+    import tests.settings  # noqa: F401 -- sets the environment of the site
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.browser.settings"
     import django
@@ -57,7 +57,7 @@ def _addresses() -> dict[str, str]:
     from tests.support.waiting import wait_until
 
     requested = JobDefinition.objects.find("season-reset").request_run(MIRA, {"steps": 400})
-    wait_until(lambda: (JobRun.objects.find(requested.pk).progress or {}).get("done", 0) > 5, message="the run never began")
+    wait_until(lambda: (JobRun.objects.find(requested.pk).progress or {}).get("done", 0) > 5, message="the run did not start")
     return {
         "overview": "/admin/",
         "jobs": "/admin/jobs/jobdefinition/",

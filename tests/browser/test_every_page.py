@@ -1,4 +1,4 @@
-"""What holds on every page: readable for everybody, on every screen, in light and in dark."""
+"""Rules for every page: accessible and without horizontal scrolling, on desktop and phone, in light and dark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from jobs.models import Author, JobDefinition, JobRun
-from tests.browser.conftest import Watch
+from tests.browser.conftest import PageWatch
 from tests.support.processes import Site
 
 pytestmark = pytest.mark.browser
@@ -40,40 +40,40 @@ def addresses(base_url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-def test_every_page_is_accessible_and_fits_in_light_and_dark(page: Page, house: Site, watch: Watch, width: int) -> None:
+def test_every_page_is_accessible_and_fits_in_light_and_dark(page: Page, demo_site: Site, watch: PageWatch, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    trouble: list[str] = []
-    for name, address in addresses(house.base_url).items():
+    problems: list[str] = []
+    for name, address in addresses(demo_site.base_url).items():
         answer = page.goto(address)
         if answer is None or answer.status != 200:
-            trouble.append(f"{name}: {answer and answer.status}")
+            problems.append(f"{name}: {answer and answer.status}")
         if page.locator(".vs-preview").count():
             page.locator(".vs-preview-words").wait_for()
-        trouble += [f"{name}, {scheme}: {violation}" for scheme in SCHEMES for violation in _seen_in(page, watch, scheme)]
+        problems += [f"{name}, {scheme}: {violation}" for scheme in SCHEMES for violation in _violations_in(page, watch, scheme)]
         if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
-            trouble.append(f"{name}: {wide} px wide on a screen of {width}")
-    assert not trouble, "\n".join(trouble)
+            problems.append(f"{name}: {wide} px wide on a screen of {width}")
+    assert not problems, "\n".join(problems)
 
 
-def _seen_in(page: Page, watch: Watch, scheme: Scheme) -> list[str]:
+def _violations_in(page: Page, watch: PageWatch, scheme: Scheme) -> list[str]:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     return watch.violations()
 
 
-def test_a_conflict_and_a_mistake_are_accessible_too(person: Page, house: Site, watch: Watch) -> None:
-    person.goto(f"{house.base_url}/admin/jobs/jobdefinition/mod-cache/change/")
+def test_a_conflict_and_a_mistake_are_accessible_too(admin_page: Page, demo_site: Site, watch: PageWatch) -> None:
+    admin_page.goto(f"{demo_site.base_url}/admin/jobs/jobdefinition/mod-cache/change/")
     JobDefinition.objects.find("mod-cache").edit(Author("otto", "api"), interval_seconds=60)
-    person.get_by_label("Every").fill("1.5")
-    person.get_by_role("button", name="Save").click()
-    person.get_by_role("heading", name="Changed meanwhile").wait_for()
+    admin_page.get_by_label("Every").fill("1.5")
+    admin_page.get_by_role("button", name="Save").click()
+    admin_page.get_by_role("heading", name="Changed while you were editing").wait_for()
     assert watch.violations() == []
 
 
 FOCUS = "(() => { const style = getComputedStyle(document.activeElement); return style.outlineStyle !== 'none' || style.boxShadow !== 'none' })()"
 
 
-def test_the_focus_can_be_seen(person: Page, house: Site) -> None:
-    person.goto(f"{house.base_url}/admin/jobs/jobdefinition/")
+def test_the_focus_can_be_seen(admin_page: Page, demo_site: Site) -> None:
+    admin_page.goto(f"{demo_site.base_url}/admin/jobs/jobdefinition/")
     for _ in range(30):
-        person.keyboard.press("Tab")
-        assert person.evaluate(FOCUS), person.evaluate("document.activeElement.outerHTML")
+        admin_page.keyboard.press("Tab")
+        assert admin_page.evaluate(FOCUS), admin_page.evaluate("document.activeElement.outerHTML")
