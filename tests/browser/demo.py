@@ -57,14 +57,14 @@ def _runs(definition: JobDefinition, seconds: float, *, healthy: bool) -> Iterat
 def _run(definition: JobDefinition, slot: datetime, status: str, seconds: float) -> JobRun:
     run = JobRun(job=definition, scheduled_for=slot, queued_at=slot, status=status, finished_at=slot + timedelta(seconds=seconds))
     if status == "missed":
-        run.reason = "no scheduler was up at that time"
+        run.reason = "no scheduler was running at that time"
         return run
     run.started_at, run.duration_seconds, run.instance = slot + timedelta(seconds=0.01), seconds, "vs-host-4711"
     if status == "failed":
         run.error = "ConnectTimeout: the mod database did not answer within 10 s"
         run.traceback = 'Traceback (most recent call last):\n  File "vsadmin/game/upstream/client.py", line 88, in fetch\nConnectTimeout'
     elif status == "timed_out":
-        run.reason = f"stopped after its time limit of {seconds:.0f} s"
+        run.reason = f"stopped after its time limit of {seconds:.1f} s"
     else:
         run.result = {"mods": 214, "updates": 3}
         run.log = "12:00:00.120 info asking the mod database\n12:00:02.310 info 214 mods, 3 updates"

@@ -28,12 +28,12 @@ HEAVY = ("log", "traceback", "result", "kwargs", "error")
 
 
 class JobRunAdmin(RunPageMixin, Base):
-    list_display = ("run", "status_badge", "slot", "cause", "duration", "instance")
+    list_display = ("run", "status_badge", "slot", "cause", "duration", "scheduler")
     list_display_links = None
     list_filter = (StatusFilter, CauseFilter)
     list_per_page = 50
     search_fields = ("id",)
-    search_help_text = _("Number of a run, or title or id of a job")
+    search_help_text = _("Run number, job title or id")
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
@@ -78,13 +78,17 @@ class JobRunAdmin(RunPageMixin, Base):
     def status_badge(self, run: JobRun) -> str:
         return _cell("run_status", run)
 
-    @admin.display(description=_("slot"))
+    @admin.display(description=_("scheduled for"))
     def slot(self, run: JobRun) -> str:
         return _cell("run_slot", run)
 
     @admin.display(description=_("duration"))
     def duration(self, run: JobRun) -> str:
         return _cell("run_duration", run)
+
+    @admin.display(description=_("scheduler"), empty_value="—")
+    def scheduler(self, run: JobRun) -> str:
+        return run.instance
 
 
 def _cell(name: str, run: JobRun) -> str:
