@@ -11,8 +11,7 @@ from django.http import HttpRequest
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from jobs.admin.job.latest import newest_first
-from jobs.models import JobDefinition, Status
+from jobs.models import JobDefinition, JobRun, Status
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -48,7 +47,7 @@ class LastRunFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[JobDefinition]) -> QuerySet[JobDefinition]:
         if not self.value():
             return queryset
-        annotated = queryset.annotate(last_status=Subquery(newest_first(OuterRef("pk")).values("status")[:1]))
+        annotated = queryset.annotate(last_status=Subquery(JobRun.objects.filter(job=OuterRef("pk")).newest_first().values("status")[:1]))
         return annotated.filter(last_status__isnull=True) if self.value() == "none" else annotated.filter(last_status=self.value())
 
 

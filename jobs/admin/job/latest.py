@@ -18,11 +18,6 @@ STRIP_LENGTH = 30
 SHOWN = ("job_id", "scheduled_for", "attempt", "status", "duration_seconds", "started_at", "finished_at", "queued_at", "slots")
 
 
-def newest_first(job_id: str | OuterRef) -> QuerySet[JobRun]:
-    """The runs of a job, in the order of a backward scan of the unique index."""
-    return JobRun.objects.filter(job=job_id).newest_first()
-
-
 @dataclass(frozen=True, slots=True)
 class Latest:
     """Data of one row in the jobs list that other tables hold.  `runs` has the newest first, one for each bar of the strip."""
@@ -53,7 +48,7 @@ def latest_of(job_ids: Sequence[str]) -> dict[str, Latest]:
 
 def _ends(job_ids: Sequence[str]) -> QuerySet[JobDefinition, tuple[Any, ...]]:
     """For each job: the slots of its newest run and of the oldest run in its strip, and the author and source of its newest change."""
-    slots = newest_first(OuterRef("pk")).values("scheduled_for")
+    slots = JobRun.objects.filter(job=OuterRef("pk")).newest_first().values("scheduled_for")
     changes = JobDefinition.history.filter(id=OuterRef("pk")).order_by("-history_id")
     return JobDefinition.objects.filter(pk__in=job_ids).values_list(
         "pk", Subquery(slots[:1]), Subquery(slots[STRIP_LENGTH - 1 : STRIP_LENGTH]), Subquery(changes.values("author")[:1]), Subquery(changes.values("source")[:1])

@@ -9,10 +9,10 @@ from zoneinfo import available_timezones
 from django.http import HttpRequest
 
 from jobs.admin.access import may
-from jobs.admin.job.latest import SHOWN, STRIP_LENGTH, newest_first
+from jobs.admin.job.latest import SHOWN, STRIP_LENGTH
 from jobs.admin.job.verbs import available_verbs
 from jobs.admin.scheduler_state import scheduler_state
-from jobs.models import JobDefinition
+from jobs.models import JobDefinition, JobRun
 
 
 def job_context(request: HttpRequest, job_id: str | None, now: datetime) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def job_context(request: HttpRequest, job_id: str | None, now: datetime) -> dict
     row = JobDefinition.objects.select_related("scheduled").filter(pk=job_id).first() if job_id else None
     if row is None or not may(request, "view_jobdefinition"):
         return context
-    runs = list(newest_first(row.pk).only(*SHOWN, "error", "reason")[:STRIP_LENGTH])
+    runs = list(JobRun.objects.filter(job=row).newest_first().only(*SHOWN, "error", "reason")[:STRIP_LENGTH])
     problem = row.problem
     return context | {
         "row": row,
