@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import capfirst
 
 from jobs.admin.durations import parse_duration, too_long, write_duration
-from jobs.models import MAX_INTERVAL_SECONDS
+from jobs.models import MAX_INTERVAL_SECONDS, JobDefinition
 
 
 class DurationField(forms.CharField):
@@ -18,6 +19,12 @@ class DurationField(forms.CharField):
 
     def __init__(self, *, label: Any = None, help_text: Any = "", empty_value: int | None = None) -> None:
         super().__init__(label=label, help_text=help_text, required=False, empty_value=cast("Any", empty_value))
+
+    @classmethod
+    def of_column(cls, name: str, *, help_text: Any = None, empty_value: int | None = None) -> Self:
+        """The field of a column of `JobDefinition`, with the column's label and, unless given, help text."""
+        column: Any = JobDefinition._meta.get_field(name)
+        return cls(label=capfirst(column.verbose_name), help_text=column.help_text if help_text is None else help_text, empty_value=empty_value)
 
     def prepare_value(self, value: Any) -> Any:
         return write_duration(value) if isinstance(value, int) and value >= 0 else value

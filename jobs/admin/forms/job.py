@@ -56,11 +56,7 @@ class ScheduleForm(JobModelForm):
     run_at = LocalTimeField(label=gettext_lazy("Run at"))
     starts_at = LocalTimeField(label=gettext_lazy("Not before"), help_text=gettext_lazy("Intervals are counted from here."))
     ends_at = LocalTimeField(label=gettext_lazy("Not after"))
-    jitter_seconds = DurationField(
-        label=gettext_lazy("Jitter"),
-        empty_value=0,
-        help_text=gettext_lazy("Shifts this job's start by up to this long (always the same amount), so that jobs do not all start at once. For example 30s."),
-    )
+    jitter_seconds = DurationField.of_column("jitter_seconds", empty_value=0)
 
     class Meta:
         model = JobDefinition
@@ -93,22 +89,15 @@ class JobForm(ScheduleForm):
 
     expected_revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
     reason = forms.CharField(label=gettext_lazy("Reason (optional)"), required=False, max_length=100, help_text=gettext_lazy("Shown in the job's history."))
-    misfire_grace_seconds = DurationField(
-        label=gettext_lazy("Start at the latest after"),
-        help_text=gettext_lazy("If a run cannot start within this time it is recorded as missed. Empty: however late."),
-    )
-    timeout_seconds = DurationField(label=gettext_lazy("Time limit"), help_text=gettext_lazy("A run that takes longer is stopped. Empty: no limit."))
-    retry_backoff_seconds = DurationField(label=gettext_lazy("Wait before a retry"), empty_value=30, help_text=gettext_lazy("Doubles with each attempt."))
+    misfire_grace_seconds = DurationField.of_column("misfire_grace_seconds")
+    timeout_seconds = DurationField.of_column("timeout_seconds", help_text=gettext_lazy("A run that takes longer is stopped. Empty: no limit."))
+    retry_backoff_seconds = DurationField.of_column("retry_backoff_seconds", empty_value=30, help_text=gettext_lazy("Doubles with each attempt."))
 
     class Meta(ScheduleForm.Meta):
         fields: tuple[str, ...] = FIELDS
         help_texts = ScheduleForm.Meta.help_texts | {
-            "title": gettext_lazy("Shown in lists. Leave empty to use the id."),
             "enabled": gettext_lazy("Off: scheduled runs stop. You can still run it manually."),
-            "coalesce": gettext_lazy("After downtime, run once instead of once for each missed time."),
-            "max_instances": gettext_lazy("1 means: skip a run while the previous one is still going."),
             "max_retries": gettext_lazy("How many times a failed run is retried."),
-            "retry_abandoned": gettext_lazy("Turn on only if it is safe to run twice."),
             "executor": gettext_lazy("A separate process can always be stopped, but takes longer to start."),
             "keep_runs": gettext_lazy("Older runs are deleted. Empty: keep all."),
             "keep_days": gettext_lazy("Older runs are deleted. Empty: keep forever."),

@@ -28,7 +28,7 @@ HEAVY = ("log", "traceback", "result", "kwargs", "error")
 
 
 class JobRunAdmin(RunPageMixin, Base):
-    list_display = ("run", "status_badge", "slot", "cause", "duration", "scheduler")
+    list_display = ("run", "status_badge", "slot", "cause", "duration", "instance")
     list_display_links = None
     list_filter = (StatusFilter, CauseFilter)
     list_per_page = 50
@@ -37,6 +37,7 @@ class JobRunAdmin(RunPageMixin, Base):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
+    empty_value_display = "—"
     actions = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -85,10 +86,6 @@ class JobRunAdmin(RunPageMixin, Base):
     @admin.display(description=_("duration"))
     def duration(self, run: JobRun) -> str:
         return _cell("run_duration", run)
-
-    @admin.display(description=_("scheduler"), empty_value="—")
-    def scheduler(self, run: JobRun) -> str:
-        return run.instance
 
 
 def _cell(name: str, run: JobRun) -> str:
