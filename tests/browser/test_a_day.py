@@ -96,7 +96,7 @@ def test_concurrent_edits_of_two_users_lose_nothing(admin_page: Page, demo_site:
 
 def test_an_old_revision_is_restored(admin_page: Page, demo_site: Site) -> None:
     admin_page.goto(f"{demo_site.base_url}{JOBS}world-backup/change/")
-    admin_page.get_by_role("link", name="History").click()
+    admin_page.get_by_role("link", name="History", exact=True).click()
     expect(admin_page.locator(".vs-history")).to_contain_text("Season start: more players at night")
     first = admin_page.locator(".vs-history > li").last
     first.get_by_label("Reason (optional)").fill("the old rhythm was better")
