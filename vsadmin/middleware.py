@@ -12,10 +12,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from vsadmin import problems
-from vsadmin.api import refuse_large_body
-from vsadmin.auth import identify
-from vsadmin.exceptions import BodyTooLarge, Refusal
+from vsadmin.api import problems
+from vsadmin.api.api import refuse_large_body
+from vsadmin.api.auth import identify
+from vsadmin.api.exceptions import BodyTooLarge, Refusal
 
 API_ROOT = "/api/"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")

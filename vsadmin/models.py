@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from vsadmin.exceptions import KeyNotFound
+from vsadmin.api.exceptions import KeyNotFound
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 _SHAPE = re.compile(r"(vs_[0-9a-f]{12})_[A-Za-z0-9_-]{43}")

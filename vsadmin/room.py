@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from vsadmin import problems
+from vsadmin.api import problems
 
 STALLED_AFTER_SECONDS = 0.5
 

@@ -27,7 +27,7 @@ API_KEY_ADMIN = ENV.api_key_admin
 API_KEY_MONITOR = ENV.api_key_monitor
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
 # The scheduler's own probe server asks this who may read /metrics; `jobs` knows no keys.
-JOBS_METRICS_GUARD = "vsadmin.auth.may_read_metrics"
+JOBS_METRICS_GUARD = "vsadmin.api.auth.may_read_metrics"
 
 DATA_DIR = ENV.data_dir
 SERVER_DIR = ENV.server_dir

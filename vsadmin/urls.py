@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from vsadmin.api import api
+from vsadmin.api.api import api
 from vsadmin.views import metrics
 
 admin.autodiscover()

@@ -7,9 +7,9 @@ from django.views.decorators.http import require_safe
 
 from jobs.api.permissions import MONITOR
 from jobs.monitoring.metrics import CONTENT_TYPE, exposition
-from vsadmin import problems
-from vsadmin.auth import admit
-from vsadmin.exceptions import Refusal
+from vsadmin.api import problems
+from vsadmin.api.auth import admit
+from vsadmin.api.exceptions import Refusal
 
 
 @require_safe

@@ -12,7 +12,7 @@ from django.test import Client
 
 from jobs.monitoring import metrics
 from jobs.registry import job, unregister
-from vsadmin import throttle
+from vsadmin.api.rate_limit import rate_limit
 
 ADMIN_KEY = "an-admin-key-of-the-tests"
 MONITOR_KEY = "a-monitor-key-of-the-tests"
@@ -65,7 +65,7 @@ def problem(answer: Any, status: int, code: str) -> Any:
 def _keys(settings: LazySettings) -> Iterator[None]:
     settings.API_KEY_ADMIN, settings.API_KEY_MONITOR = ADMIN_KEY, MONITOR_KEY
     yield
-    throttle.throttle.forget()
+    rate_limit.forget()
     metrics.forget()
 
 

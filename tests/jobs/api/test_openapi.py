@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from vsadmin.api import api
+from vsadmin.api.api import api
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "openapi.json"
 

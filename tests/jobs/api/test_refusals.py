@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from jobs.models import JobDefinition
 from tests.jobs.api.builders import make_job
 from tests.jobs.api.conftest import ROOT, Caller, data, problem
-from vsadmin import api, throttle
-from vsadmin.throttle import Throttle
+from vsadmin.api import api
+from vsadmin.api.rate_limit import RateLimit, rate_limit
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +149,7 @@ def test_a_request_id_that_is_no_plain_word_is_replaced(given: str, admin: Calle
 
 
 def test_whoever_asks_too_often_waits(admin: Caller, monitor: Caller, anonymous: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsadmin.auth.throttle", Throttle(per_minute=3))
+    monkeypatch.setattr("vsadmin.api.auth.rate_limit", RateLimit(per_minute=3))
     for caller, status in ((admin, 200), (anonymous, 401)):
         assert [caller.get("/auth/me").status_code for _ in range(4)] == [status, status, status, 429]
         answer = caller.get("/auth/me")
@@ -175,5 +175,5 @@ def test_every_operation_is_guarded() -> None:
     operations = [operation for router in api.api._get_bound_routers() for view in router.path_operations.values() for operation in view.operations]
     assert len(operations) > 20
     assert [operation.path for operation in operations if len(operation.auth_callbacks) != 3] == []
-    assert throttle.throttle.per_minute > 1000
+    assert rate_limit.per_minute > 1000
     assert ROOT

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import now
 
 from jobs.management.arguments import NOT_FOUND, actions_of, iso_time
-from vsadmin.exceptions import KeyNotFound
+from vsadmin.api.exceptions import KeyNotFound
 from vsadmin.models import ApiKey, Role
 
 

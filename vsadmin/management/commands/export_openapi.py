@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from vsadmin.api import api
+from vsadmin.api.api import api
 
 
 class Command(BaseCommand):

@@ -21,7 +21,7 @@ class Bucket:
     filled_at: float
 
 
-class Throttle:
+class RateLimit:
     """`per_minute` requests from each caller, all at once or spread."""
 
     def __init__(self, per_minute: int) -> None:
@@ -53,4 +53,4 @@ class Throttle:
         return bucket
 
 
-throttle = Throttle(settings.API_REQUESTS_PER_MINUTE)
+rate_limit = RateLimit(settings.API_REQUESTS_PER_MINUTE)

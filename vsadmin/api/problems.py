@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja.errors import ValidationError as RequestInvalid
 
 from jobs import exceptions as jobs_errors
-from vsadmin.exceptions import TooManyRequests, Unauthorized, UnknownParameters
+from vsadmin.api.exceptions import TooManyRequests, Unauthorized, UnknownParameters
 
 log = structlog.get_logger()
 

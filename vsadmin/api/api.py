@@ -19,11 +19,12 @@ from ninja.renderers import JSONRenderer
 
 from jobs.api.permissions import MONITOR, permission_of
 from jobs.api.routes import router as jobs_router
-from vsadmin import __version__, problems
-from vsadmin.auth import guards
-from vsadmin.exceptions import BodyTooLarge, MalformedBody, Unauthorized, UnknownParameters
+from vsadmin import __version__
+from vsadmin.api import problems
+from vsadmin.api.auth import guards
+from vsadmin.api.exceptions import BodyTooLarge, MalformedBody, Unauthorized, UnknownParameters
+from vsadmin.api.openapi import Schema
 from vsadmin.game.api import router as game_router
-from vsadmin.openapi import Schema
 
 ADMINISTRATORS = "vsadmin.administrate"
 """A permission that no user group has: the admin key, and superusers."""

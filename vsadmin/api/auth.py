@@ -21,10 +21,10 @@ from ninja.utils import check_csrf
 
 from jobs.api.permissions import MONITOR
 from jobs.models import Author
-from vsadmin.exceptions import CsrfFailed, Forbidden, TooManyRequests, Unauthorized
+from vsadmin.api.exceptions import CsrfFailed, Forbidden, TooManyRequests, Unauthorized
+from vsadmin.api.rate_limit import rate_limit
 from vsadmin.models import ApiKey, Role
 from vsadmin.peers import peer_address
-from vsadmin.throttle import throttle
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ def identify(request: HttpRequest) -> Caller:
 
 
 def _count(caller: str) -> None:
-    if wait := throttle.take(caller):
+    if wait := rate_limit.take(caller):
         raise TooManyRequests(wait)
 
 
