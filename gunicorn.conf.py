@@ -29,6 +29,6 @@ limit_request_field_size = 131_072
 
 def post_worker_init(worker: Any) -> None:
     """Tell the process how many threads it has, so that it can keep one free for the probes."""
-    from vsadmin.room import room  # Django is not set up before a worker is
+    from vsadmin.http.load_shedding import load_shedder  # Django is set up only once a worker exists
 
-    room.threads = worker.cfg.threads
+    load_shedder.threads = worker.cfg.threads

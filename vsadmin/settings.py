@@ -57,18 +57,18 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "health.middleware.probes",
-    "vsadmin.middleware.request_id",
-    "vsadmin.room.leave_room_for_probes",
-    "vsadmin.middleware.api_problems",
+    "vsadmin.http.request_id.request_id",
+    "vsadmin.http.load_shedding.shed_load",
+    "vsadmin.http.api_problems.api_problems",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "vsadmin.language.PageLanguage",
+    "vsadmin.http.language.PageLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "vsadmin.request_log.RequestLog",
+    "vsadmin.http.request_log.RequestLog",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

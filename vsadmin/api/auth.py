@@ -23,8 +23,8 @@ from jobs.api.permissions import MONITOR
 from jobs.models import Author
 from vsadmin.api.exceptions import CsrfFailed, Forbidden, TooManyRequests, Unauthorized
 from vsadmin.api.rate_limit import rate_limit
+from vsadmin.http.client_address import client_address
 from vsadmin.models import ApiKey, Role
-from vsadmin.peers import peer_address
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ def _given_key(headers: Mapping[str, str]) -> str:
 
 def identify(request: HttpRequest) -> Caller:
     """Who asks; raises Unauthorized, CsrfFailed or TooManyRequests."""
-    peer = peer_address(request)
+    peer = client_address(request)
     try:
         key = _given_key(request.headers)
         caller = caller_of_key(key) if key else caller_of_session(request)

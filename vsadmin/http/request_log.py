@@ -1,4 +1,4 @@
-"""One log line for each request, with the id that its answer carries."""
+"""One log line for each request, with the id that its response carries."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
-from vsadmin.peers import peer_address
+from vsadmin.http.client_address import client_address
 
 QUIET = frozenset({"/metrics"})
-"""Asked every few seconds by machines: logged only when it fails, as the probes are."""
+"""Requested by machines every few seconds: logged only when it fails, like the probes."""
 
 
 class RequestLog(RequestMiddleware):
-    """django-structlog's middleware, which is quiet about machines and knows who is behind a proxy."""
+    """django-structlog's middleware, without a line for each successful scrape and with the client's address behind a proxy."""
 
     def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
         if request.path in QUIET and response.status_code < 400:
@@ -23,5 +23,5 @@ class RequestLog(RequestMiddleware):
 
     @staticmethod
     def bind_ip(request: HttpRequest) -> None:
-        # The base class believes X-Forwarded-For, whoever sends it.
-        structlog.contextvars.bind_contextvars(ip=peer_address(request))
+        # The base class trusts X-Forwarded-For from any client.
+        structlog.contextvars.bind_contextvars(ip=client_address(request))

@@ -1,4 +1,4 @@
-"""Which language a request is answered in."""
+"""The language of a response."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
-from vsadmin.middleware import API_ROOT
+from vsadmin.http.api_problems import API_ROOT
 
 
 class PageLanguage(LocaleMiddleware):
-    """Pages speak the language of the browser; the API speaks English to everybody, because programs compare its texts."""
+    """Pages use the language of the browser; the API always answers in English, because programs compare its texts."""
 
     def process_request(self, request: HttpRequest) -> None:
         if request.path_info.startswith(API_ROOT):
-            translation.activate(settings.LANGUAGE_CODE)  # the thread may have spoken another language before
+            translation.activate(settings.LANGUAGE_CODE)  # the previous request of this thread may have activated another
             return
         super().process_request(request)
 

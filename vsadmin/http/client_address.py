@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, behind proxies only when those are known."""
+"""The address of the client, which may be behind trusted reverse proxies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _networks(proxies: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
     return [ip_network(proxy, strict=False) for proxy in proxies]
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text.strip())
     except ValueError:
@@ -22,14 +22,17 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _is_trusted(text: str) -> bool:
-    address = _address(text)
+    address = _parse(text)
     return address is not None and any(address in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
 
 
-def peer_address(request: HttpRequest) -> str:
-    """The address that the request comes from; X-Forwarded-For counts only as far as trusted proxies wrote it."""
-    peer = str(request.META.get("REMOTE_ADDR", ""))
+def client_address(request: HttpRequest) -> str:
+    """The address that the request comes from.
+
+    X-Forwarded-For is read from its end, as long as the address before is a trusted proxy: only trusted proxies wrote that part.
+    """
+    address = str(request.META.get("REMOTE_ADDR", ""))
     hops = request.headers.get("X-Forwarded-For", "").split(",")
-    while hops and _is_trusted(peer) and _address(hops[-1]):
-        peer = hops.pop().strip()
-    return peer
+    while hops and _is_trusted(address) and _parse(hops[-1]):
+        address = hops.pop().strip()
+    return address
