@@ -1,4 +1,4 @@
-"""Logging: structlog for our own events, and the same shape for whatever Django, gunicorn and libraries say.
+"""Logging: structlog for our own events, and lines of the same shape for Django, gunicorn and the libraries.
 
 Every line is one JSON object on stderr, or coloured text when stderr is a terminal.
 """
@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor
 
 from jobs.registry import find_current_run
 from jobs.run_log import copy_to_run, name_run
-from vsadmin.lines import writes_lines
+from vsadmin.log_writer import log_writer_factory
 
 
 def _dumps(event: object, **_: object) -> str:
@@ -27,16 +27,15 @@ def _dumps(event: object, **_: object) -> str:
 def _dump_bytes(event: object, **_: object) -> bytes:
     try:
         return orjson.dumps(event, default=_text, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
-    except TypeError:  # half a surrogate pair, an integer of 65 bits: the line is worth more than its types
+    except TypeError:  # half a surrogate pair, an integer of 65 bits: better a line of texts than no line
         fields = event.items() if isinstance(event, dict) else [("event", event)]
         return json.dumps({_text(name): _text(value) for name, value in fields}).encode()
 
 
 def _text(value: object) -> str:
-    """`value` as text; whoever logs it must not fail because it has none."""
     try:
         return str(value)
-    except Exception:  # noqa: BLE001 -- see above
+    except Exception:  # noqa: BLE001 -- a value whose __str__ raises must not make the log call raise
         return f"<{type(value).__name__}>"
 
 
@@ -80,13 +79,13 @@ def logging_settings(level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Its INFO lines cost more than a whole claim; our own two events a run say the same.
+            # Its INFO lines cost more than a whole claim, and repeat our own two events of each run.
             "apscheduler": {"level": "WARNING"},
-            # Our middleware logs each request, and each exception, with the request's id; these would say it a second time.
+            # Our middleware logs each request and each exception with the request's id; these would repeat it.
             "django.request": {"level": "CRITICAL"},
             "httpx2": {"level": "WARNING"},
             "httpcore2": {"level": "WARNING"},
-            # These bring handlers of their own, which would write another format.
+            # These install handlers of their own, which would write another format.
             **{name: {"handlers": [], "propagate": True} for name in ("django", "gunicorn.error", "uvicorn", "uvicorn.error")},
             **{name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in ("django.server", "gunicorn.access", "uvicorn.access")},
         },
@@ -94,23 +93,23 @@ def logging_settings(level: str) -> dict[str, Any]:
 
 
 def configure(settings: dict[str, Any]) -> None:
-    """Configure the standard library's logging from `settings`, and structlog to write the same lines by itself.
+    """Configure the standard library's logging from `settings`, and structlog to write the same lines directly.
 
-    The detour through the standard library would cost 30 µs an event, more than anything else that a run costs.
+    Through the standard library an event costs 30 µs more, the largest single cost of a run.
     """
     logging.config.dictConfig(settings)
     logging.captureWarnings(capture=True)
     shown = sys.stderr.isatty()
     structlog.configure(
         processors=[*_shared_processors(), copy_to_run, _stack, *_renderers()] if shown else [_json_line],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr) if shown else writes_lines(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr) if shown else log_writer_factory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings["root"]["level"]]),
         cache_logger_on_first_use=True,
     )
 
 
 def _json_line(logger: object, method: str, event: EventDict) -> bytes:
-    """What the processors above would make of an event, in one: each step that is a call of its own costs every run twice."""
+    """The same line as the processors above make, in one function: a run logs two events, and each processor costs a call for each."""
     event = structlog.contextvars.merge_contextvars(logger, method, event)
     event["level"] = method
     if find_current_run() is not None:
