@@ -4,8 +4,8 @@ import signal
 
 from jobs.models import DatabaseEnvironment, JobDefinition
 from tests.health.asking import ask, health, scheduler
-from tests.jobs.api.builders import make_job
 from tests.support.processes import Site
+from tests.support.rows import make_job
 from tests.support.waiting import wait_until
 
 STOPPED = {"status": "stopped", "job_count": 0, "last_tick_age_seconds": None, "instances": 0, "overdue_jobs": 0}

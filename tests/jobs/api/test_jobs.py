@@ -8,8 +8,8 @@ from django.db import connection
 from django.utils.timezone import now
 
 from jobs.models import JobDefinition
-from tests.jobs.api.builders import make_job, make_many_jobs, make_run, schedule
-from tests.jobs.api.conftest import ROOT, Caller, data, problem
+from tests.support.api import ROOT, Caller, data, problem
+from tests.support.rows import make_job, make_many_jobs, make_run, schedule
 from vsadmin.models import ApiKey
 
 pytestmark = pytest.mark.django_db

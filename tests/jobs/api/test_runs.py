@@ -7,8 +7,8 @@ import pytest
 from django.utils.timezone import now
 
 from jobs.models import JobRun
-from tests.jobs.api.builders import make_job, make_run
-from tests.jobs.api.conftest import ROOT, Caller, data, problem
+from tests.support.api import ROOT, Caller, data, problem
+from tests.support.rows import make_job, make_run
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobs.maintenance.prune import prune
 from jobs.models import JobRun, LateRun, RunTally, RunTotal, SchedulerInstance, run_totals
 from jobs.monitoring import metrics
-from tests.jobs.api.builders import make_job, make_run, schedule
-from tests.jobs.api.conftest import ADMIN_KEY, MONITOR_KEY, Caller, problem
+from tests.support.api import ADMIN_KEY, MONITOR_KEY, Caller, problem
+from tests.support.rows import make_job, make_run, schedule
 from tests.support.waiting import wait_until
 
 NEIGHBOURS_SECONDS = 30

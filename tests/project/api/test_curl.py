@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.api.conftest import ADMIN_KEY
+from tests.support.api import ADMIN_KEY
 from tests.support.processes import Site
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text()

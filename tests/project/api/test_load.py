@@ -10,9 +10,9 @@ import pytest
 from django.db.models import Sum
 
 from jobs.models import JobDefinition, JobRun
-from tests.jobs.api.builders import make_job
-from tests.jobs.api.conftest import ADMIN_KEY
+from tests.support.api import ADMIN_KEY
 from tests.support.processes import Site
+from tests.support.rows import make_job
 from tests.support.waiting import wait_until
 
 CONNECTIONS = 16

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.api.builders import make_job, make_run
-from tests.jobs.api.conftest import ADMIN_KEY
+from tests.support.api import ADMIN_KEY
 from tests.support.processes import Site
+from tests.support.rows import make_job, make_run
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 

@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils.timezone import now
 from structlog.testing import capture_logs
 
-from tests.jobs.api.builders import make_job
-from tests.jobs.api.conftest import ADMIN_KEY, ROOT, Caller, data, problem
+from tests.support.api import ADMIN_KEY, ROOT, Caller, data, problem
+from tests.support.rows import make_job
+from vsadmin.api.api import api
 from vsadmin.models import ApiKey, Role
 
 pytestmark = pytest.mark.django_db
@@ -163,3 +164,9 @@ def test_a_user_who_is_not_staff_may_nothing() -> None:
 def test_a_bad_key_is_not_saved_by_a_good_session() -> None:
     session = Session(User.objects.create_superuser("root"))
     problem(session.get("/jobs", **{"X-API-Key": "wrong"}), 401, "UNAUTHORIZED")
+
+
+def test_every_operation_is_guarded() -> None:
+    operations = [operation for router in api._get_bound_routers() for view in router.path_operations.values() for operation in view.operations]
+    assert len(operations) > 20
+    assert [operation.path for operation in operations if len(operation.auth_callbacks) != 3] == []
