@@ -1,7 +1,7 @@
-"""The probes, answered before anything else sees the request.
+"""Answers `/healthz` and `/readyz` before any other middleware sees the request.
 
-A probe asks by IP address, over plain HTTP, every second: so neither ALLOWED_HOSTS nor the redirect to HTTPS may
-refuse it, no session is opened for it, and it leaves no line in the log.
+A prober connects by IP address, over plain HTTP, every second: neither ALLOWED_HOSTS nor the redirect to HTTPS may refuse
+it, it needs no session, and it must not fill the log.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ GetResponse = Callable[[HttpRequest], Any]
 
 
 def healthz() -> HttpResponse:
-    """Always 200: that this answers at all is what it proves; the rest is in the body."""
+    """Always 200: the process can answer.  The state of the rest is in the body."""
     return JsonResponse({"status": "ok", "data": health()})
 
 
 def readyz() -> HttpResponse:
-    """200, or 503 with the reasons."""
     reasons, data = readiness()
     if not reasons:
         return JsonResponse({"status": "ok", "data": data})
@@ -46,9 +45,8 @@ def _answer(request: HttpRequest) -> HttpResponse:
 
 @sync_and_async_middleware
 def probes(get_response: GetResponse) -> GetResponse:
-    """Answer the probes, pass everything else on."""
     if iscoroutinefunction(get_response):
-        # A thread of its own: Django's shared one may be waiting for the very database that is in question.
+        # Not in asgiref's shared thread: a request that waits for the database may block it.
         answer_in_thread = sync_to_async(_answer, thread_sensitive=False)
 
         async def answer_async(request: HttpRequest) -> HttpResponseBase:

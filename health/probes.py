@@ -1,4 +1,4 @@
-"""What `/healthz` and `/readyz` answer, always in time."""
+"""The data of `/healthz` and `/readyz`, always within a deadline."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ ready = DeadlineCheck("readiness", lambda: why_not_ready() or "")
 
 
 @cache
-def _guarded(name: str, ask: Callable[[], Any]) -> DeadlineCheck[Any]:
-    return DeadlineCheck(name, ask)
+def _deadline_check(name: str, check: Callable[[], Any]) -> DeadlineCheck[Any]:
+    return DeadlineCheck(name, check)
 
 
 def health() -> dict[str, Any]:
-    """The data of `/healthz`; whatever can't be known in time is answered by its fallback."""
-    asked = {name: _guarded(name, block.read) for name, block in blocks.items()}
-    for question in (status, *asked.values()):
-        question.start()
+    """The data of `/healthz`; a block that fails or misses the deadline is replaced by its fallback."""
+    checks = {name: _deadline_check(name, block.read) for name, block in blocks.items()}
+    for check in (status, *checks.values()):
+        check.start()
     deadline = time.monotonic() + HEALTH_DEADLINE_SECONDS
     data: dict[str, Any] = {"api": "healthy"}
-    for name, question in asked.items():
-        answer = question.answer(deadline)
-        data |= blocks[name].fallback if answer is None else answer
-    return data | {"scheduler": (status.answer(deadline) or UNKNOWN).as_dict()}
+    for name, check in checks.items():
+        result = check.result(deadline)
+        data |= blocks[name].fallback if result is None else result
+    return data | {"scheduler": (status.result(deadline) or UNKNOWN).as_dict()}
 
 
 def readiness() -> tuple[list[str], dict[str, Any]]:
-    """Why this process should get no requests (nothing: it should), and the data of `/readyz`."""
-    asked = [_guarded(f"ready: {name}", probe) for name, probe in probes.items()]
-    for question in asked:
-        question.start()
+    """The reasons why this process should get no requests (empty: it is ready), and the data of `/readyz`."""
+    checks = [_deadline_check(f"ready: {name}", probe) for name, probe in probes.items()]
     ready.start()
     status.start()
+    for check in checks:
+        check.start()
     deadline = time.monotonic() + READY_DEADLINE_SECONDS
-    problem = ready.answer(deadline)
-    reasons = [UNREACHABLE if problem is None else problem, *(question.answer(deadline) for question in asked)]
-    data = {"database": "unreachable" if problem is None else "reachable", "scheduler": (status.answer(deadline) or UNKNOWN).as_dict()}
+    problem = ready.result(deadline)
+    reasons = [UNREACHABLE if problem is None else problem, *(check.result(deadline) for check in checks)]
+    data = {"database": "unreachable" if problem is None else "reachable", "scheduler": (status.result(deadline) or UNKNOWN).as_dict()}
     return [reason for reason in reasons if reason], data

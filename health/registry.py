@@ -1,7 +1,6 @@
-"""What apps tell the probes: blocks of `/healthz` and reasons against `/readyz`.
+"""The blocks of `/healthz` and the conditions of `/readyz` that other apps register, in their `AppConfig.ready()`.
 
-An app registers in its `AppConfig.ready()`.  Each function runs in a guarded thread of its own, with a deadline:
-one that raises or hangs is answered by its fallback, and never delays the others.
+Each function runs in a background thread with a deadline: one that raises or hangs never delays the others.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ Probe = Callable[[], str | None]
 
 @dataclass(frozen=True, slots=True)
 class RegisteredBlock:
-    """A function whose keys are merged into the data of `/healthz`, and what stands there when it can't say."""
-
     read: Block
     fallback: Mapping[str, Any] = field(default_factory=dict)
 
@@ -27,13 +24,13 @@ probes: dict[str, Probe] = {}
 
 
 def register_block(name: str, block: Block, fallback: Mapping[str, Any] | None = None) -> None:
-    """Merge the keys that `block()` returns into the data of `/healthz`; the same name again replaces it.
+    """Merge the keys that `block()` returns into the data of `/healthz`; registering a name again replaces its block.
 
-    `fallback` is merged instead when it raises or takes too long.
+    `fallback` is merged instead when the function raises or misses the deadline.
     """
     blocks[name] = RegisteredBlock(block, fallback or {})
 
 
 def register_probe(name: str, probe: Probe) -> None:
-    """Let `/readyz` ask `probe()`, which returns why this process should get no traffic, or None."""
+    """Let `/readyz` call `probe()`, which returns why this process should get no requests, or None."""
     probes[name] = probe

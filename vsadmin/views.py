@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from jobs.api.permissions import MONITOR
-from jobs.monitoring.metrics import CONTENT_TYPE, exposition
+from jobs.monitoring.exposition import compress, negotiate
 from vsadmin.api import problems
 from vsadmin.api.auth import admit
 from vsadmin.api.exceptions import Refusal
@@ -14,10 +14,11 @@ from vsadmin.api.exceptions import Refusal
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text, for whoever has any key."""
+    """`/metrics`, for any key and for staff."""
     try:
         admit(request, MONITOR)
-        text = exposition()
     except Refusal as error:
         return problems.of_exception(request, error)
-    return HttpResponse(text, content_type=CONTENT_TYPE)
+    exposition = negotiate(request.headers.get("Accept", ""))
+    body, headers = compress(exposition.body(), request.headers.get("Accept-Encoding", ""))
+    return HttpResponse(body, content_type=exposition.content_type, headers=headers)

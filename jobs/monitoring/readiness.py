@@ -1,4 +1,4 @@
-"""Could this process serve?  The database answers, and no migration is missing."""
+"""Whether this process can serve: the database answers, and no migration is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 @cache
 def _known_migrations() -> frozenset[tuple[str, str]]:
-    """Every migration of the installed apps; the files do not change while the process lives."""
+    """The migrations of the installed apps, read once: the files do not change while the process lives."""
     return frozenset(MigrationLoader(None).disk_migrations or ())
 
 

@@ -1,4 +1,4 @@
-"""Are the schedulers alive?  Answered from what they last did, in one query, by the database's clock."""
+"""Whether the schedulers are alive: judged by their last ticks, in one query, by the database's clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import connection
 from jobs.models.instance import ALIVE_FOR
 from jobs.models.scheduled import OVERDUE_AFTER
 
-# The web server's clock has no say: it may differ from the clock that wrote the rows.
+# The clock of the web server is not used: it may differ from the clock that wrote the rows.
 _QUERY = """
     WITH clock AS (SELECT {now} AS now),
          limits AS (SELECT now, {alive} AS alive, {ahead} AS ahead, {overdue} AS overdue FROM clock),
@@ -29,9 +29,9 @@ _QUERY = """
 
 @dataclass(frozen=True, slots=True)
 class SchedulerStatus:
-    """What a probe wants to know of the schedulers.  The defaults are what is said when nothing can be known.
+    """The state of all schedulers together.  The defaults stand for a database that does not answer.
 
-    A tick in the future is no sign of life: the clock was set back since.
+    A tick in the future does not count as alive: the clock was set back after it.
     """
 
     status: Literal["running", "stopped"] = "stopped"
@@ -50,18 +50,18 @@ UNKNOWN = SchedulerStatus(problem="the database does not answer")
 
 
 def read_status() -> SchedulerStatus:
-    """Ask the tables.  Raises DatabaseError."""
-    jobs, overdue, running, stuck, last_tick, environment, moment = _row()
+    """Raises DatabaseError."""
+    jobs, overdue, running, stuck, last_tick, environment, now = _row()
     foreign = environment is not None and environment != settings.ENVIRONMENT
     problem = None
     if foreign:
         problem = f"the database belongs to the environment {environment!r}, this is {settings.ENVIRONMENT!r}; `manage.py jobs adopt` makes it ours"
     elif stuck:
-        problem = f"threads that do not come back from a job function: {stuck}; they were replaced, and end with the scheduler"
+        problem = f"threads stuck in a job function: {stuck}; the scheduler replaced them, and they end when it ends"
     return SchedulerStatus(
         status="running" if running and not foreign else "stopped",
         job_count=jobs,
-        last_tick_age_seconds=None if last_tick is None else round(max((moment - last_tick).total_seconds(), 0.0), 3),
+        last_tick_age_seconds=None if last_tick is None else round(max((now - last_tick).total_seconds(), 0.0), 3),
         instances=running,
         overdue_jobs=overdue,
         problem=problem,
@@ -73,8 +73,8 @@ def _row() -> tuple[int, int, int, int, datetime | None, str | None, datetime]:
         if connection.vendor == "postgresql":
             times: dict[str, Any] = {"alive": ALIVE_FOR, "overdue": OVERDUE_AFTER}
             cursor.execute(_QUERY.format(now="clock_timestamp()", alive="now - %(alive)s", ahead="now + %(alive)s", overdue="now - %(overdue)s"), times)
-            jobs, overdue, running, stuck, last_tick, environment, moment = cursor.fetchone()
-            return jobs, overdue, running, stuck, last_tick, environment, moment
+            jobs, overdue, running, stuck, last_tick, environment, database_now = cursor.fetchone()
+            return jobs, overdue, running, stuck, last_tick, environment, database_now
         now = datetime.now(UTC)
         write = connection.ops.adapt_datetimefield_value
         times = {"now": write(now), "alive": write(now - ALIVE_FOR), "ahead": write(now + ALIVE_FOR), "overdue": write(now - OVERDUE_AFTER)}

@@ -10,7 +10,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 
-from jobs.monitoring import metrics
+from jobs.monitoring.exposition import OPENMETRICS, TEXT
 from jobs.registry import job, unregister
 from vsadmin.api.rate_limit import rate_limit
 
@@ -66,7 +66,8 @@ def api_keys(settings: LazySettings) -> Iterator[None]:
     settings.API_KEY_ADMIN, settings.API_KEY_MONITOR = ADMIN_KEY, MONITOR_KEY
     yield
     rate_limit.forget()
-    metrics.forget()
+    TEXT.forget()
+    OPENMETRICS.forget()
 
 
 @pytest.fixture

@@ -1,5 +1,3 @@
-"""SchedulerStatus are read from what schedulers last did."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -40,7 +38,7 @@ def test_a_scheduler_that_is_stopping_does_not_count() -> None:
 def test_a_stuck_thread_is_said_and_the_scheduler_still_runs() -> None:
     instance(1, threads_stuck=2)
     assert read_status().status == "running"
-    assert "do not come back from a job function: 2" in str(read_status().problem)
+    assert "threads stuck in a job function: 2" in str(read_status().problem)
 
 
 def test_a_copied_database_is_stopped_and_says_how_to_adopt_it() -> None:
