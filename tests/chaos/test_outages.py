@@ -18,9 +18,9 @@ from django.db import OperationalError, connection
 from jobs.models import Author, JobDefinition, JobRun
 from tests.chaos.accounting import contradictions, executed_twice, unexplained
 from tests.support.cluster import Cluster
+from tests.support.databases import database_on
 from tests.support.disk import fill, small_file_system
 from tests.support.processes import Site
-from tests.support.sample.fixtures import database_on
 from tests.support.sample.fleet import Fleet, pause_for, seconds_between
 from tests.support.waiting import wait_until
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from tests.health.asking import ask, scheduler
-from tests.health.conftest import Cluster
+from tests.support.cluster import Cluster
 from tests.support.processes import Site
 from tests.support.waiting import wait_until
 
@@ -18,11 +18,11 @@ def is_unready(site: Site) -> bool:
     return answer.status_code == 503 and answer.json()["detail"] == "the database is out of reach"
 
 
-def test_probes_answer_in_time_while_postgresql_hangs(remote_site: Site, cluster: Cluster) -> None:
+def test_probes_answer_in_time_while_postgresql_hangs(remote_site: Site, migrated_cluster: Cluster) -> None:
     remote_site.start_web()
     remote_site.start_scheduler(wait=False)
     wait_until(lambda: scheduler(remote_site)["status"] == "running", timeout=20)
-    cluster.freeze()
+    migrated_cluster.freeze()
     wait_until(lambda: scheduler(remote_site)["status"] == "stopped", timeout=3, message="the hanging database was not noticed")
     for _again in range(5):
         assert scheduler(remote_site) == {
@@ -34,15 +34,15 @@ def test_probes_answer_in_time_while_postgresql_hangs(remote_site: Site, cluster
             "problem": "the database does not answer",
         }
         assert is_unready(remote_site)
-    cluster.thaw()
+    migrated_cluster.thaw()
     wait_until(lambda: scheduler(remote_site)["status"] == "running", timeout=20, message="it never recovered")
     assert ask(remote_site, "/readyz", within=2).status_code == 200
 
 
-def test_probes_answer_in_time_though_requests_hang_in_every_thread_but_one(remote_site: Site, cluster: Cluster) -> None:
+def test_probes_answer_in_time_though_requests_hang_in_every_thread_but_one(remote_site: Site, migrated_cluster: Cluster) -> None:
     remote_site.start_web(VS_API_KEY_ADMIN="k" * 20)
     assert ask(remote_site, "/healthz").status_code == 200
-    cluster.freeze()
+    migrated_cluster.freeze()
 
     def request_jobs(_number: int) -> int:
         answer = httpx2.get(f"{remote_site.base_url}/api/v1alpha1/jobs", headers={"X-API-Key": "k" * 20}, timeout=60, trust_env=False)
@@ -57,25 +57,25 @@ def test_probes_answer_in_time_though_requests_hang_in_every_thread_but_one(remo
                 assert is_unready(remote_site)
                 assert scheduler(remote_site)["status"] == "stopped"
         finally:
-            cluster.thaw()
+            migrated_cluster.thaw()
         assert {request.result() for request in piling_up} <= {200, 503}
     assert request_jobs(0) == 200
 
 
-def test_probes_answer_in_time_while_postgresql_is_gone(remote_site: Site, cluster: Cluster) -> None:
+def test_probes_answer_in_time_while_postgresql_is_gone(remote_site: Site, migrated_cluster: Cluster) -> None:
     remote_site.start_web()
     remote_site.start_scheduler(wait=False)
     wait_until(lambda: scheduler(remote_site)["status"] == "running", timeout=20)
-    cluster.stop()
+    migrated_cluster.stop()
     wait_until(lambda: scheduler(remote_site)["status"] == "stopped", timeout=3)
     assert is_unready(remote_site)
-    cluster.start()
+    migrated_cluster.start()
     wait_until(lambda: scheduler(remote_site)["status"] == "running", timeout=30, message="it never recovered")
 
 
-def test_the_api_says_503_while_postgresql_is_gone(remote_site: Site, cluster: Cluster) -> None:
+def test_the_api_says_503_while_postgresql_is_gone(remote_site: Site, migrated_cluster: Cluster) -> None:
     remote_site.start_web(VS_API_KEY_ADMIN="k" * 20)
-    cluster.stop()
+    migrated_cluster.stop()
     answer = ask(remote_site, "/api/v1alpha1/jobs", within=3, **{"X-API-Key": "k" * 20})
     assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "5"

@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own, for what nobody may do to a shared one: restart it, kill it, fill its disk."""
+"""A private PostgreSQL server, for tests that stop, freeze or restart it or fill its disk."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from tests.support.waiting import wait_until
 
 
 def find_binaries() -> Path | None:
-    """The folder of PostgreSQL's server programs, Debian's included; None when there is none."""
+    """The folder of PostgreSQL's server programs, also where Debian keeps it; None when they are not installed."""
     found = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), reverse=True)]
     return next((Path(path).parent for path in found if path), None)
 
 
 def _lasting_port() -> int:
-    """A free port that no client is given for its end of a connection, so that it is still free after a restart."""
+    """A free port outside of the range of ephemeral ports, so that it is still free when the server restarts."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as listener, suppress(OSError):
@@ -34,7 +35,7 @@ def _lasting_port() -> int:
 
 
 class Cluster:
-    """`initdb` in a folder under /tmp, on a port of its own, trusting everybody on the loopback.
+    """A server in a new folder under /tmp, on its own port, with trust authentication on the loopback.
 
     The server dies with the process that started it.
     """
@@ -80,8 +81,29 @@ class Cluster:
             self._server.wait(30)
             self._server = None
 
+    def freeze(self) -> None:
+        """Make it hang: the kernel still accepts connections, and the server answers none."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def restore(self) -> None:
+        """Running and answering, whatever a test did to it."""
+        self.thaw()
+        if self._server is None:
+            self.start()
+
+    def _signal_all(self, sig: signal.Signals) -> None:
+        if self._server is None:
+            return
+        postmaster = psutil.Process(self._server.pid)
+        for process in [postmaster, *postmaster.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(sig)
+
     def execute(self, *statements: str, database: str = "postgres") -> Sequence[tuple[object, ...]]:
-        """Run statements outside of any transaction; the rows of the last."""
+        """Run statements in autocommit mode; the rows of the last."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.cursor()
             for statement in statements:
@@ -90,6 +112,7 @@ class Cluster:
 
     def remove(self) -> None:
         with suppress(ProcessLookupError):
+            self.thaw()
             self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 

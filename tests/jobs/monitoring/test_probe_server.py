@@ -7,7 +7,7 @@ import pytest
 from django.conf import LazySettings
 
 from jobs.monitoring.probe_server import ProbeServer, serve
-from tests.health.conftest import Cluster
+from tests.support.cluster import Cluster
 from tests.support.processes import Site, free_port
 from tests.support.waiting import wait_until
 
@@ -48,14 +48,14 @@ def test_readyz_and_metrics_come_from_the_tables(server: ProbeServer, settings: 
 
 
 @pytest.mark.once
-def test_a_scheduler_stays_alive_while_its_database_hangs(remote_site: Site, cluster: Cluster) -> None:
+def test_a_scheduler_stays_alive_while_its_database_hangs(remote_site: Site, migrated_cluster: Cluster) -> None:
     port = free_port()
     process = remote_site.start_scheduler("--health-port", str(port), wait=False)
     wait_until(lambda: "scheduler_started" in remote_site.output(process), timeout=20)
     wait_until(lambda: ask(port, "/readyz").status_code == 200)
     assert ask(port, "/livez").status_code == 200
-    cluster.freeze()
+    migrated_cluster.freeze()
     wait_until(lambda: ask(port, "/readyz").status_code == 503)
     assert ask(port, "/livez").status_code == 200
-    cluster.thaw()
+    migrated_cluster.thaw()
     wait_until(lambda: ask(port, "/readyz").status_code == 200)
