@@ -22,8 +22,8 @@ def missing_migrations() -> list[str]:
 
 
 def why_not_ready() -> str | None:
-    """Why this process should get no requests, or None.  Raises DatabaseError when the database is out of reach."""
+    """The reason why this process should get no requests, or None.  Raises DatabaseError."""
     if missing := missing_migrations():
-        shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-        return f"{len(missing)} migrations are missing ({shown}); run `manage.py migrate`"
+        shown = ", ".join(missing[:3]) + (f", … ({len(missing)} in all)" if len(missing) > 3 else "")
+        return f"the database lacks migrations: {shown}; run `manage.py migrate`"
     return None

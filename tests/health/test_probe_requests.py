@@ -35,6 +35,6 @@ def test_missing_migrations_make_it_unready_but_not_unhealthy(site: Site, tmp_pa
     assert scheduler(site)["status"] == "stopped"
     answer = ask(site, "/readyz", within=2)
     assert answer.status_code == 503
-    assert "migrations are missing" in answer.json()["detail"]
+    assert "the database lacks migrations" in answer.json()["detail"]
     site.manage("migrate")
     wait_until(lambda: ask(site, "/readyz", within=2).status_code == 200, message="migrated, and still not ready")
