@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils.timezone import now
 
 from jobs.models import JobDefinition
@@ -118,12 +118,17 @@ def test_a_damaged_row_is_listed_with_its_problem(field: str, value: object, adm
     assert data(admin.get("/jobs/bad/upcoming"))["problem"] == bad["problem"]
 
 
-@pytest.mark.parametrize("cron", ["61 * * * *", "", "no cron"])
+@pytest.mark.parametrize("cron", ["61 * * * *", "no cron", "* * *"])
 def test_a_damaged_cron_expression_is_listed_with_its_problem(cron: str, admin: Caller) -> None:
     make_job("bad", trigger="cron", cron="@daily")
-    if cron:
-        JobDefinition.objects.filter(pk="bad").update(cron=cron)
-        assert data(admin.get("/jobs"))["jobs"][0]["problem"]
+    JobDefinition.objects.filter(pk="bad").update(cron=cron)
+    assert data(admin.get("/jobs"))["jobs"][0]["problem"]
+
+
+def test_the_database_refuses_a_cron_job_without_an_expression() -> None:
+    make_job("bad", trigger="cron", cron="@daily")
+    with pytest.raises(IntegrityError):
+        JobDefinition.objects.filter(pk="bad").update(cron="")
 
 
 @pytest.mark.sqlite

@@ -76,7 +76,7 @@ def fixed_rows() -> None:
         make_run(backup, at, started_at=at + timedelta(seconds=delay), finished_at=at + timedelta(hours=2), duration_seconds=duration)
     make_run(paused, slot, status="failed", started_at=slot + timedelta(milliseconds=125), finished_at=slot + timedelta(seconds=1), duration_seconds=0.875)
     make_run(paused, slot + timedelta(days=1), status="missed", started_at=None, duration_seconds=None)
-    JobRun.objects.request(backup, "tester")
+    JobRun.objects.request(backup.pk, "tester")
 
 
 def flat(families: Iterable[Metric]) -> dict[Any, tuple[str, float]]:
@@ -204,16 +204,18 @@ def test_counting_in_many_processes_at_once_counts_each_run_once(rolls_up_early:
     finished = Event()
 
     def count() -> None:
-        while not finished.is_set():
+        while not finished.wait(0.01):  # without a pause the counters would hold SQLite's write lock all the time
             RunTotal.objects.roll_up()
         connection.close()
 
-    counters = [Thread(target=count) for _ in range(3)]
+    counters = [Thread(target=count, daemon=True) for _ in range(3)]
     for counter in counters:
         counter.start()
-    make_runs(100)
-    prune(now() - timedelta(days=9))
-    finished.set()
+    try:
+        make_runs(100)
+        prune(now() - timedelta(days=9))
+    finally:
+        finished.set()
     for counter in counters:
         counter.join()
     assert total() == 100
