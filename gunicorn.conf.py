@@ -1,6 +1,6 @@
-"""How gunicorn serves vsadmin: `gunicorn vsadmin.wsgi` reads this file by itself.
+"""Settings of gunicorn: `gunicorn vsadmin.wsgi` reads this file by itself.
 
-Every line can be overruled on the command line, such as `--bind 0.0.0.0:8000 --workers 4`.
+Command-line options override them, such as `--bind 0.0.0.0:8000 --workers 4`.
 """
 
 from typing import Any
@@ -13,22 +13,22 @@ workers = 1
 threads = 8
 timeout = 30
 graceful_timeout = 25  # systemd and `./dev up` kill after 30 s
-# A unix socket that controls the server would be one more door, and nobody asked for it.
+# gunicorn would open a Unix socket by which other processes can control it.
 control_socket_disable = True
 
-# Whom to believe about X-Forwarded-Proto is for VS_TRUSTED_PROXIES to say; by default gunicorn believes 127.0.0.1.
+# VS_TRUSTED_PROXIES decides about X-Forwarded-Proto; gunicorn's default trusts it from 127.0.0.1.
 forwarded_allow_ips = ""
 
-# The same JSON lines as the rest.  There is no access log: django-structlog writes each request with its id.
+# The same JSON lines as all others.  No access log: django-structlog logs each request with its id.
 logconfig_dict = logging_settings(read_environment().log_level)
 accesslog = None
 
-# The API answers a key of 100 kB like any other that it does not know; gunicorn's own limit would answer 400 in HTML.
+# An API key of 100 kB gets the same 401 as any unknown key; gunicorn's default limit would answer 400 in HTML.
 limit_request_field_size = 131_072
 
 
 def post_worker_init(worker: Any) -> None:
-    """Tell the process how many threads it has, so that it can keep one free for the probes."""
+    """Tell the load shedder the number of threads, so that it can keep one free for the probes."""
     from vsadmin.http.load_shedding import load_shedder  # Django is set up only once a worker exists
 
     load_shedder.threads = worker.cfg.threads

@@ -1,6 +1,6 @@
-"""What the environment says: every `VS_…` variable, typed and checked.
+"""The `VS_…` environment variables, typed and validated.
 
-This is the only place that reads the environment.  A bad value stops the start with one line that
+No other module reads the environment.  A bad value stops the start with one line that
 names the variable; the value itself is never printed, because it may be a secret.
 """
 
@@ -31,9 +31,9 @@ def _zone(name: str) -> str:
 def _split(url: str, expected: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # checked only when asked for
+        _ = parts.port  # urlsplit validates the port only on access
     except ValueError:
-        raise ValueError(expected) from None  # its own message repeats a part of the address
+        raise ValueError(expected) from None  # the original message repeats a part of the address
     return parts
 
 
@@ -142,8 +142,8 @@ def database_settings(url: str) -> dict[str, Any]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": BASE_DIR / path,
             "OPTIONS": {
-                # A transaction that starts as a reader and then writes fails at once when another one wrote in
-                # between, whatever the timeout; one that starts IMMEDIATE waits its turn.
+                # A transaction that reads first and then writes fails with SQLITE_BUSY when another one wrote in between,
+                # without waiting for the timeout; BEGIN IMMEDIATE takes the write lock first, and waits for it.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -161,7 +161,7 @@ def database_settings(url: str) -> dict[str, Any]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
             "PORT": str(parts.port or ""),
-            # No pool: scheduler threads would starve in it.
+            # No pool: scheduler threads would wait for its connections until they time out.
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {"connect_timeout": 5, "application_name": "vsadmin"} | dict(parse_qsl(parts.query)),
@@ -170,7 +170,7 @@ def database_settings(url: str) -> dict[str, Any]:
 
 
 def read_environment() -> Environment:
-    """Read and check the environment, or end the process with one line that names the bad variable."""
+    """Read and validate the environment; ends the process with one line that names a bad variable."""
     try:
         return Environment()
     except ValidationError as error:

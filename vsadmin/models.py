@@ -1,4 +1,4 @@
-"""API keys: who may ask what, without a password."""
+"""API keys and their roles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vsadmin.api.exceptions import KeyNotFound
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 _SHAPE = re.compile(r"(vs_[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
-_NOBODY = hashlib.sha256(b"").hexdigest()
+_NO_KEY = hashlib.sha256(b"").hexdigest()
 
 
 class Role(models.TextChoices):
@@ -26,14 +26,14 @@ class Role(models.TextChoices):
 
 
 def digest(key: str) -> str:
-    """The SHA-256 of a key.  A key is 256 random bits, so that a slow hash would add nothing."""
-    # No header value may raise here, however broken its text is.
+    """The SHA-256 of a key.  A key has 256 random bits, so that a slow hash would not make guessing harder."""
+    # The header may hold any bytes; none may raise here.
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def issue(self, name: str, role: str, created_by: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
-        """Make a key; returns its row and the key itself, which is stored nowhere and can't be shown again."""
+        """Create a key; returns its row and the key itself, of which only the hash is stored."""
         row = ApiKey(name=name, role=role, created_by=created_by, expires_at=expires_at)
         key = row.renew()
         row.full_clean()
@@ -41,22 +41,22 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return row, key
 
     def find(self, prefix: str) -> ApiKey:
-        """The key whose prefix this is; raises KeyNotFound."""
+        """Raises KeyNotFound."""
         row = self.filter(prefix=prefix).first()
         if row is None:
             raise KeyNotFound(prefix)
         return row
 
     def matching(self, key: str) -> ApiKey | None:
-        """The row of exactly this key, usable or not, at the same cost whether there is one or not."""
+        """The row of exactly this key, also when it is expired or revoked; an unknown key takes the same time."""
         shape = _SHAPE.fullmatch(key)
         row = self.filter(prefix=shape[1] if shape else "").first()
-        same = hmac.compare_digest(digest(key), row.sha256 if row else _NOBODY)
+        same = hmac.compare_digest(digest(key), row.sha256 if row else _NO_KEY)
         return row if row and same else None
 
 
 class ApiKey(models.Model):
-    """A key as the database knows it: recognised by its SHA-256, found by its prefix."""
+    """The stored part of a key: found by its prefix, compared by its SHA-256."""
 
     name = models.CharField(_("name"), max_length=100, help_text=_("Name of the person or program."))
     prefix = models.CharField(_("begins with"), max_length=20, unique=True, editable=False)
@@ -79,14 +79,14 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
     def renew(self) -> str:
-        """Take a new key and return it."""
+        """Generate a new key and return it; saves nothing."""
         self.prefix = f"vs_{secrets.token_hex(6)}"
         key = f"{self.prefix}_{secrets.token_urlsafe(32)}"
         self.sha256 = digest(key)
         return key
 
     def problem(self, now: datetime) -> str | None:
-        """Why this key opens nothing now, or None when it does."""
+        """The reason why the key is invalid now, or None."""
         if self.revoked_at is not None:
             return "revoked"
         if self.expires_at is not None and self.expires_at <= now:
@@ -94,10 +94,10 @@ class ApiKey(models.Model):
         return None
 
     def note_use(self, now: datetime) -> None:
-        """Remember that the key was used, at most once a minute."""
+        """Store the time of use, at most once a minute."""
         if self.last_used_at is None or self.last_used_at <= now - NOTE_USE_EVERY:
             ApiKey.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - NOTE_USE_EVERY), pk=self.pk).update(last_used_at=now)
 
     def revoke(self, now: datetime) -> bool:
-        """Make the key useless for good; False when it was already."""
+        """Revoke the key permanently; False when it was revoked before."""
         return bool(ApiKey.objects.filter(pk=self.pk, revoked_at__isnull=True).update(revoked_at=now))

@@ -16,7 +16,7 @@ ENV = read_environment()
 VERSION = __version__
 
 DEBUG = ENV.debug
-# Only on a developer's machine may it change with every start; read_environment() insists otherwise.
+# A random key for each start is for DEBUG only; read_environment() requires one otherwise.
 SECRET_KEY = ENV.secret_key or get_random_secret_key()
 ALLOWED_HOSTS = ENV.allowed_hosts
 TRUSTED_PROXIES = ENV.trusted_proxies
@@ -26,7 +26,7 @@ SCHEDULER_THREADS = ENV.scheduler_threads
 API_KEY_ADMIN = ENV.api_key_admin
 API_KEY_MONITOR = ENV.api_key_monitor
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
-# The scheduler's own probe server asks this who may read /metrics; `jobs` knows no keys.
+# Decides for the scheduler's own probe server whether a request may read /metrics; `jobs` has no API keys.
 JOBS_METRICS_GUARD = "vsadmin.api.auth.may_read_metrics"
 
 DATA_DIR = ENV.data_dir
@@ -38,7 +38,7 @@ SERVER_VERSIONS_REFRESH_INTERVAL = ENV.server_versions_refresh_interval
 GAME_SERVER_WATCH_INTERVAL = ENV.game_server_watch_interval
 
 INSTALLED_APPS = [
-    "django.contrib.admin.apps.SimpleAdminConfig",  # the URL map imports the pages: a scheduler has no use for them, and starts sooner
+    "django.contrib.admin.apps.SimpleAdminConfig",  # the URL map imports the admin pages, so that a scheduler starts without them
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -110,7 +110,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static-collected"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# Until somebody runs collectstatic, and always with DEBUG, the files come straight from the apps.
+# Before collectstatic has run, and always with DEBUG, files are served from the apps' folders.
 COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
 WHITENOISE_USE_FINDERS = not COLLECTED
 STORAGES = {
@@ -143,9 +143,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 NINJA_PAGINATION_MAX_LIMIT = 200
 
 LOG_LEVEL = ENV.log_level
-# The end of a request says everything that its start does.
+# The line at the end of a request has all fields of the one at its start.
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
-# Our own middleware comes first, and has replaced whatever the client sent that is not a plain word.
+# vsadmin.http.request_id comes first, and has replaced an id that could spoil the log.
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 LOGGING = logging_settings(LOG_LEVEL)
 LOGGING_CONFIG = "vsadmin.logging.configure"

@@ -1,4 +1,4 @@
-"""The URL map: metrics, API, admin.  The probes are answered before it, by `health.middleware`."""
+"""The URL map: metrics, API, admin.  `health.middleware` answers the probes before it."""
 
 from django.contrib import admin
 from django.urls import path

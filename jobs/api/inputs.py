@@ -1,4 +1,4 @@
-"""What the API takes: shapes, kinds and ranges.  What fits together is the model's affair."""
+"""The bodies and parameters that the API accepts: types and ranges.  The model validates how fields fit together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_NUMBER = 2_147_483_647
 
 
 class Whole:
-    """Marks an integer field: no fraction, no text, no true, within the range; one message for all of it."""
+    """Marks an integer field with a range: fractions, strings and booleans are refused, all with one message."""
 
     def __init__(self, low: int, high: int) -> None:
         self.low, self.high = low, high
@@ -32,64 +32,64 @@ class Whole:
         return value
 
 
-def _written_out(value: object) -> object:
+def _is_string(value: object) -> object:
     if value is not None and not isinstance(value, str):
-        raise PydanticCustomError("moment", "expected a time with its zone, such as 2026-12-24T18:00:00+01:00")
+        raise PydanticCustomError("time", "expected a time with its zone, such as 2026-12-24T18:00:00+01:00")
     return value
 
 
-def _within_reach(moment: datetime) -> datetime:
-    """Times near the ends of the calendar cannot be moved to another zone, nor an interval added."""
-    if not 1970 <= moment.year <= 9998:
-        raise PydanticCustomError("moment", "expected a time from 1970 to 9998")
-    return moment.astimezone(UTC)
+def _in_range(at: datetime) -> datetime:
+    """Refuse times near the ends of the calendar, where a change of zone or an added interval overflows."""
+    if not 1970 <= at.year <= 9998:
+        raise PydanticCustomError("time", "expected a time from 1970 to 9998")
+    return at.astimezone(UTC)
 
 
 def _storable(value: object, depth: int = 0) -> object:
-    """Refuse JSON that a database could not keep."""
+    """Refuse JSON that a database cannot store."""
     if depth > MAX_DEPTH:
         raise PydanticCustomError("nesting", "expected at most {depth} levels of nesting", {"depth": MAX_DEPTH})
     if isinstance(value, str) and not is_storable(value):
-        raise PydanticCustomError("unstorable", "expected texts without NUL and without halves of surrogate pairs")
+        raise PydanticCustomError("unstorable", "expected strings without NUL and without unpaired surrogates")
     if isinstance(value, float) and not math.isfinite(value):
-        raise PydanticCustomError("unstorable", "expected numbers that are finite")
+        raise PydanticCustomError("unstorable", "expected finite numbers")
     for part in [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
         _storable(part, depth + 1)
     return value
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
+Time = Annotated[AwareDatetime, BeforeValidator(_is_string), AfterValidator(_in_range)]
 Arguments = Annotated[dict[str, Any], AfterValidator(_storable)]
-Id = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9_]+$", max_length=100, description="Permanent: letters, digits, hyphens and underscores.", examples=["backup"])]
+Id = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9_]+$", max_length=100, description="Letters, digits, - and _. Cannot be changed later.", examples=["backup"])]
 Interval = Annotated[int, Whole(0, MAX_INTERVAL_SECONDS)]
 Number = Annotated[int, Whole(0, MAX_NUMBER)]
-Limit = Annotated[int, Field(ge=1, le=200, description="How many at most.")]
+Limit = Annotated[int, Field(ge=1, le=200, description="Maximum number of results.")]
 
 
 class Strict(Schema):
-    """A field that is not known is an error, not ignored."""
+    """Refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
     def given(self) -> dict[str, Any]:
-        """What the client said, and nothing that it did not."""
+        """The fields that the client sent, without defaults."""
         return self.model_dump(exclude_unset=True)
 
 
 class ScheduleFields(Strict):
     trigger: Trigger = Trigger.INTERVAL
-    interval_seconds: Annotated[Interval, Field(description="Seconds between two runs; 0 takes the job off the schedule.", examples=[3600])] = 0
+    interval_seconds: Annotated[Interval, Field(description="Seconds between two scheduled times; 0 takes the job off the schedule.", examples=[3600])] = 0
     cron: Annotated[Text, Field(max_length=255, description="Five fields as in cron, or @hourly, @daily, …", examples=["30 2 * * *"])] = ""
-    run_at: Moment | None = None
-    timezone: Annotated[Text, Field(max_length=64, description="An IANA name.", examples=["Europe/Vienna"])] = "UTC"
-    starts_at: Moment | None = None
-    ends_at: Moment | None = None
+    run_at: Time | None = None
+    timezone: Annotated[Text, Field(max_length=64, description="An IANA time zone.", examples=["Europe/Vienna"])] = "UTC"
+    starts_at: Time | None = None
+    ends_at: Time | None = None
     jitter_seconds: Annotated[int, Whole(0, 86_400)] = 0
 
 
 class JobChange(ScheduleFields):
-    """Fields to change; those that are left out stay as they are."""
+    """Fields to change; fields that are left out keep their values."""
 
     title: Annotated[Text, Field(max_length=200, examples=["Back up the world"])] = ""
     function: Annotated[Text, Field(max_length=200, description="A name from GET /functions.")] = ""
@@ -108,7 +108,7 @@ class JobChange(ScheduleFields):
 
 
 class JobCreate(JobChange):
-    """A new job; what is left out gets its default."""
+    """A new job; fields that are left out get their defaults."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -120,25 +120,25 @@ class JobCreate(JobChange):
 
 
 class Preview(ScheduleFields):
-    """A schedule that is stored nowhere."""
+    """A schedule to preview; it is not stored."""
 
     count: Annotated[int, Whole(1, 200)] = 5
 
 
 class RunRequest(Strict):
-    kwargs: Annotated[Arguments, Field(description="Replace single arguments of the definition, for this run.")] | None = None
+    kwargs: Annotated[Arguments, Field(description="Arguments that override those of the definition, one by one, for this run.")] | None = None
 
 
 class Pause(Strict):
-    until: Annotated[Moment | None, Field(description="null: until somebody resumes it.")] = None
+    until: Annotated[Time | None, Field(description="null: until the job is resumed.")] = None
     reason: Annotated[Text, Field(max_length=200)] = ""
 
 
-Flag = Annotated[bool | None, Field(description="true or false; left out: both.")]
+Flag = Annotated[bool | None, Field(description="true or false; omit it for both.")]
 
 
 class JobsQuery(Strict):
-    search: Annotated[Text, Field(max_length=100, description="In id, title and function.")] = ""
+    search: Annotated[Text, Field(max_length=100, description="Searches id, title and function.")] = ""
     function: Annotated[Text, Field(max_length=200)] = ""
     trigger: Trigger | None = None
     enabled: Flag = None
@@ -152,7 +152,7 @@ class JobsQuery(Strict):
 
 class JobRunsQuery(Strict):
     status: Status | None = None
-    cursor: Annotated[str, Field(max_length=100, pattern=r"^[0-9A-Za-z_-]*$", description="From `next` of the page before.")] = ""
+    cursor: Annotated[str, Field(max_length=100, pattern=r"^[0-9A-Za-z_-]*$", description="From `next` of the previous page.")] = ""
     limit: Limit = 50
 
 

@@ -1,4 +1,4 @@
-"""Pages of jobs and of runs, at a cost that does not grow with the tables."""
+"""Pages of jobs and of runs; their cost does not grow with the tables."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ HEAVY = ("result", "traceback", "log", "idempotency_key")
 
 
 def last_runs(job: OuterRef | str) -> QuerySet[JobRun]:
-    """Runs of one job, the last first, along the index that makes each slot's answer unique."""
+    """Runs of one job, newest first, by the unique index of job, slot and attempt."""
     return JobRun.objects.filter(job=job).newest_first()
 
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Some jobs, each with its last run, and how many there are in all."""
+    """One page of jobs, each with its last run, and the number of jobs on all pages."""
 
     rows: list[tuple[JobDefinition, JobRun | None]]
     total: int
 
 
 def page_of_jobs(query: JobsQuery) -> JobPage:
-    """The jobs that `query` asks for: three queries, whatever the number of jobs and runs."""
+    """The jobs that match `query`, in three database queries."""
     found = _filtered(query)
     rows = found.select_related("scheduled").defer("scheduled__job_state").order_by(*_order(query.order))
     return JobPage(with_last_runs(rows[query.offset : query.offset + query.limit]), found.count())
@@ -48,19 +48,18 @@ def with_last_runs(jobs: QuerySet[JobDefinition]) -> list[tuple[JobDefinition, J
 
 
 def find_with_last_run(job_id: str) -> tuple[JobDefinition, JobRun | None]:
-    """One job; raises JobNotFound."""
+    """Raises JobNotFound."""
     return JobDefinition.objects.select_related("scheduled").find(job_id), last_runs(job_id).first()
 
 
 def _filtered(query: JobsQuery) -> QuerySet[JobDefinition]:
-    moment = now()
     found = JobDefinition.objects.filter(archived_at__isnull=not query.archived)
     exact = {name: getattr(query, name) for name in ("function", "trigger", "enabled") if getattr(query, name) not in {None, ""}}
     found = found.filter(**exact)
     if query.search:
         found = found.filter(Q(id__icontains=query.search) | Q(title__icontains=query.search) | Q(function__icontains=query.search))
     if query.overdue is not None:
-        late = JobDefinition.objects.overdue(moment).values("pk")
+        late = JobDefinition.objects.overdue(now()).values("pk")
         found = found.filter(pk__in=late) if query.overdue else found.exclude(pk__in=late)
     if query.last_status is not None:
         found = found.annotate(last_status=Subquery(last_runs(OuterRef("pk")).values("status")[:1])).filter(last_status=query.last_status)
@@ -99,4 +98,4 @@ def _after(cursor: str, *, by_slot: bool) -> Q:
         slot, attempt = numbers
         return older_than_slot(EPOCH + timedelta(microseconds=slot), attempt)
     except (ValueError, OverflowError):
-        raise ValidationError({"cursor": "Expected a cursor from `next` of a page before, of the same list."}) from None
+        raise ValidationError({"cursor": "Expected the cursor from `next` of a previous page of the same list."}) from None

@@ -1,6 +1,6 @@
-"""What an API operation needs of its caller, declared where the operation is written.
+"""The permission that an API operation needs, declared beside the operation.
 
-Whoever mounts the router enforces it; an operation that declares nothing is for administrators alone.
+The project that mounts the router enforces it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 MONITOR = "monitor"
-"""Reading what every caller may read."""
+"""The permission that every caller has."""
 
 
 def needs(permission: str) -> Callable[[Operation], Operation]:
@@ -25,6 +25,6 @@ def needs(permission: str) -> Callable[[Operation], Operation]:
 
 
 def permission_of(operation: Callable[..., Any]) -> str | None:
-    """What `needs` declared, or None."""
+    """The permission that `needs` declared, or None."""
     permission: str | None = getattr(operation, "permission", None)
     return permission

@@ -1,4 +1,4 @@
-"""The API's operations on jobs and runs: each is one call of the model and one answer."""
+"""The API's operations on jobs and runs; each calls the model once."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ router = Router()
 
 JobId = Annotated[str, Path(max_length=100, description="The id of a job.", examples=["mod_cache_refresh"])]
 RunId = Annotated[int, Path(ge=1, le=9_223_372_036_854_775_807)]
-IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^(\*|"[0-9]{1,9}")$', description='The ETag that the change builds on, such as "7".')]
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$", description="The same key and body again give the same run.")]
+IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^(\*|"[0-9]{1,9}")$', description='The ETag that the change is based on, such as "7".')]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$", description="A repeated key and body return the same run.")]
 
 
 def _author(request: HttpRequest) -> Author:
@@ -70,16 +70,16 @@ def _runs(request: HttpRequest, job_id: str, query: JobRunsQuery) -> dict[str, A
     return {"data": {"runs": runs, "next": _next(request, cursor=cursor) if cursor else None}}
 
 
-@router.get("/jobs", response=Answer[JobsData], summary="Jobs, by page")
+@router.get("/jobs", response=Answer[JobsData], summary="List jobs")
 @needs("jobs.view_jobdefinition")
 def list_jobs(request: HttpRequest, query: Query[JobsQuery]) -> Any:
     page, end = page_of_jobs(query), query.offset + query.limit
     jobs = [JobOut.of(job, last_run) for job, last_run in page.rows]
     data = JobsData.model_construct(jobs=jobs, total=page.total, next=_next(request, offset=end) if end < page.total else None)
-    return Answer[JobsData].model_construct(data=data)  # as it is, ninja sends it; a dict it would check field by field
+    return Answer[JobsData].model_construct(data=data)  # ninja sends a model instance as it is; it would validate a dict field by field
 
 
-@router.post("/jobs", response={201: Answer[JobData], 409: Problem}, summary="Make a job")
+@router.post("/jobs", response={201: Answer[JobData], 409: Problem}, summary="Create a job")
 @needs("jobs.add_jobdefinition")
 def create_job(request: HttpRequest, job: JobCreate, response: HttpResponse) -> Any:
     made = JobDefinition.objects.add(_author(request), **job.given())
@@ -87,7 +87,7 @@ def create_job(request: HttpRequest, job: JobCreate, response: HttpResponse) -> 
     return Status(201, _job(made.pk, response))
 
 
-@router.post("/jobs/preview", response=Answer[UpcomingData], summary="What a schedule would mean, without storing it")
+@router.post("/jobs/preview", response=Answer[UpcomingData], summary="Preview a schedule without storing it")
 @needs("jobs.view_jobdefinition")
 def preview_schedule(request: HttpRequest, preview: Preview) -> Any:
     fields = preview.given()
@@ -96,7 +96,7 @@ def preview_schedule(request: HttpRequest, preview: Preview) -> Any:
     return {"data": {"upcoming": job.schedule.upcoming(now(), count), "schedule": job.schedule.describe()}}
 
 
-@router.get("/jobs/{job_id}", response=Answer[JobData], summary="One job, archived or not; ETag is its revision")
+@router.get("/jobs/{job_id}", response=Answer[JobData], summary="Get a job, archived or not; its ETag is its revision")
 @needs("jobs.view_jobdefinition")
 def get_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
     return _job(job_id, response)
@@ -110,7 +110,7 @@ def change_job(request: HttpRequest, job_id: JobId, change: JobChange, response:
     return _job(job_id, response)
 
 
-@router.delete("/jobs/{job_id}", response=Answer[MessageData], summary="Archive a job: off the schedule for good, its history stays")
+@router.delete("/jobs/{job_id}", response=Answer[MessageData], summary="Archive a job: it is unscheduled, its history is kept")
 @needs("jobs.delete_jobdefinition")
 def delete_job(request: HttpRequest, job_id: JobId) -> Any:
     JobDefinition.objects.find(job_id).archive(_author(request))
@@ -126,7 +126,7 @@ def run_job(request: HttpRequest, job_id: JobId, response: HttpResponse, body: R
     return Status(202, {"data": {"run": run}})
 
 
-@router.post("/jobs/{job_id}/pause", response=Answer[JobData], summary="Fire no slot until a time, or until it is resumed")
+@router.post("/jobs/{job_id}/pause", response=Answer[JobData], summary="Pause a job until a time, or until it is resumed")
 @needs("jobs.pause_jobdefinition")
 def pause_job(request: HttpRequest, job_id: JobId, response: HttpResponse, body: Pause | None = None) -> Any:
     pause = body or Pause()
@@ -134,27 +134,27 @@ def pause_job(request: HttpRequest, job_id: JobId, response: HttpResponse, body:
     return _job(job_id, response)
 
 
-@router.post("/jobs/{job_id}/resume", response=Answer[JobData], summary="Fire slots again")
+@router.post("/jobs/{job_id}/resume", response=Answer[JobData], summary="Resume a paused job")
 @needs("jobs.pause_jobdefinition")
 def resume_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
     JobDefinition.objects.find(job_id).resume(_author(request))
     return _job(job_id, response)
 
 
-@router.post("/jobs/{job_id}/restore", response=Answer[JobData], summary="Bring an archived job back")
+@router.post("/jobs/{job_id}/restore", response=Answer[JobData], summary="Restore an archived job")
 @needs("jobs.change_jobdefinition")
 def restore_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
     JobDefinition.objects.find(job_id).restore(_author(request))
     return _job(job_id, response)
 
 
-@router.get("/jobs/{job_id}/runs", response=Answer[RunsData], summary="A job's runs, the newest slot first")
+@router.get("/jobs/{job_id}/runs", response=Answer[RunsData], summary="List the runs of a job, newest slot first")
 @needs("jobs.view_jobrun")
 def list_job_runs(request: HttpRequest, job_id: JobId, query: Query[JobRunsQuery]) -> Any:
     return _runs(request, JobDefinition.objects.find(job_id).pk, query)
 
 
-@router.get("/jobs/{job_id}/upcoming", response=Answer[UpcomingData], summary="When a job fires next")
+@router.get("/jobs/{job_id}/upcoming", response=Answer[UpcomingData], summary="List the next fire times of a job")
 @needs("jobs.view_jobdefinition")
 def list_upcoming(request: HttpRequest, job_id: JobId, query: Query[UpcomingQuery]) -> Any:
     job = JobDefinition.objects.find(job_id)
@@ -163,43 +163,43 @@ def list_upcoming(request: HttpRequest, job_id: JobId, query: Query[UpcomingQuer
     return {"data": {"upcoming": job.schedule.upcoming(now(), query.count), "schedule": job.schedule.describe()}}
 
 
-@router.get("/runs", response=Answer[RunsData], summary="Runs of all jobs, the newest first")
+@router.get("/runs", response=Answer[RunsData], summary="List the runs of all jobs, newest first")
 @needs("jobs.view_jobrun")
 def list_runs(request: HttpRequest, query: Query[RunsQuery]) -> Any:
     return _runs(request, query.job, query)
 
 
-@router.get("/runs/{run_id}", response=Answer[RunDetailsData], summary="One run, with its result and traceback")
+@router.get("/runs/{run_id}", response=Answer[RunDetailsData], summary="Get a run with its result and traceback")
 @needs("jobs.view_jobrun")
 def get_run(request: HttpRequest, run_id: RunId) -> Any:
     return {"data": {"run": JobRun.objects.find(run_id)}}
 
 
-@router.get("/runs/{run_id}/log", response=Answer[LogData], summary="What a run logged")
+@router.get("/runs/{run_id}/log", response=Answer[LogData], summary="Get the log of a run")
 @needs("jobs.view_jobrun")
 def get_run_log(request: HttpRequest, run_id: RunId) -> Any:
     return {"data": {"log": JobRun.objects.find(run_id).log}}
 
 
-@router.post("/runs/{run_id}/cancel", response={200: Answer[RunData], 409: Problem}, summary="Ask for a run to be cancelled")
+@router.post("/runs/{run_id}/cancel", response={200: Answer[RunData], 409: Problem}, summary="Request the cancellation of a run")
 @needs("jobs.cancel_jobrun")
 def cancel_run(request: HttpRequest, run_id: RunId) -> Any:
     return {"data": {"run": JobRun.objects.find(run_id).request_cancel(_author(request).name)}}
 
 
-@router.get("/functions", response=Answer[FunctionsData], summary="Functions that a job can call")
+@router.get("/functions", response=Answer[FunctionsData], summary="List the functions that a job can call")
 @needs("jobs.view_jobdefinition")
 def list_functions(request: HttpRequest) -> Any:
     return {"data": {"functions": [FunctionOut.of(function) for function in all_functions()]}}
 
 
-@router.get("/scheduler", response=Answer[SchedulerData], summary="The schedulers, as the tables know them")
+@router.get("/scheduler", response=Answer[SchedulerData], summary="Get the state of all schedulers")
 @needs("jobs.view_schedulerinstance")
 def get_scheduler(request: HttpRequest) -> Any:
     return {"data": {"scheduler": read_status().as_dict(), "instances": list(SchedulerInstance.objects.order_by("started_at"))}}
 
 
-@router.get("/auth/me", response=Answer[CallerData], summary="Who is asking")
+@router.get("/auth/me", response=Answer[CallerData], summary="Get the caller's name and role")
 @needs(MONITOR)
 def who_am_i(request: HttpRequest) -> Any:
     return {"data": {"name": request.auth.name, "role": request.auth.role}}  # type: ignore[attr-defined]  # set by ninja

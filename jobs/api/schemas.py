@@ -1,4 +1,4 @@
-"""What the API answers: shapes only."""
+"""The responses of the API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Data = TypeVar("Data")
 
 
 class Answer(Schema, Generic[Data]):
-    """Every success."""
+    """The envelope of every successful response."""
 
     status: Literal["ok"] = "ok"
     data: Data
@@ -26,13 +26,13 @@ class Answer(Schema, Generic[Data]):
 
 class FieldProblem(Schema):
     field: str
-    kind: str | None = Field(None, description="What was given.")
+    kind: str | None = Field(None, description="The type of the given value.")
     problem: str
     allowed: str | None = None
 
 
 class Problem(Schema):
-    """Every error: RFC 9457 with a stable `code`."""
+    """The body of every error response: RFC 9457 with a stable `code`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -42,8 +42,8 @@ class Problem(Schema):
     detail: str
     code: str
     instance: str | None = None
-    errors: list[FieldProblem] | None = Field(None, description="With VALIDATION_ERROR: each field or parameter that is wrong.")
-    revision: int | None = Field(None, description="With REVISION_MISMATCH: the current one.")
+    errors: list[FieldProblem] | None = Field(None, description="With VALIDATION_ERROR: each invalid field or parameter.")
+    revision: int | None = Field(None, description="With REVISION_MISMATCH: the current revision.")
 
 
 class LastRun(Schema):
@@ -58,7 +58,7 @@ class LastRun(Schema):
 
 
 class JobOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `kwargs` for a parameter of __init__
-    """A job; `problem` is null, or why it cannot be scheduled or run as it stands."""
+    """A job; `problem` is null, or the reason why it cannot be scheduled or run."""
 
     id: str
     next_run_time: datetime | None
@@ -102,19 +102,19 @@ class JobOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `k
 
     @classmethod
     def of(cls, job: JobDefinition, last_run: JobRun | None) -> JobOut:
-        """The job as it is seen from outside; a damaged one is shown with its problem instead of its schedule."""
+        """A damaged job is shown with its problem instead of its schedule."""
         problem, schedule = job.problem, job.schedule
-        moment = job.scheduled.next_run_time if hasattr(job, "scheduled") else None
+        next_run_time = job.scheduled.next_run_time if hasattr(job, "scheduled") else None
         computed: dict[str, Any] = {
-            "next_run_time": moment,
-            "overdue": is_overdue(moment, now()),
+            "next_run_time": next_run_time,
+            "overdue": is_overdue(next_run_time, now()),
             "trigger_type": job.trigger,
             "trigger_details": schedule.details,
             "schedule": "" if problem else schedule.describe(),
             "problem": problem,
             "last_run": LastRun.of(last_run) if last_run else None,
         }
-        # Columns and code of ours, so nothing is checked again: that took half the time of a page of a hundred jobs.
+        # Not validated: the values come from our own columns, and validation took half the time of a page of 100 jobs.
         return cls.model_construct(**computed, **{name: _plain(getattr(job, name)) for name in cls.model_fields if name not in computed})
 
 
@@ -123,7 +123,7 @@ def _plain(value: object) -> Any:
 
 
 class RunOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `kwargs` for a parameter of __init__
-    """One attempt for a slot or a request; times in seconds."""
+    """One attempt for a slot or a request; `lateness` and `duration` in seconds."""
 
     id: int
     job_id: str
@@ -153,7 +153,7 @@ class RunDetails(RunOut):  # type: ignore[no-redef]  # the plugin takes the fiel
 
 
 class FunctionOut(Schema):
-    """A registered function; `defaults` is null, or the definition that a scheduler makes of it."""
+    """A registered function; `defaults` is null, or the fields of the definition that a scheduler creates for it."""
 
     name: str
     title: str
@@ -188,7 +188,7 @@ class InstanceOut(Schema):
 
 
 class SchedulerOut(Schema):
-    """What `/healthz` says of the schedulers, and each of them."""
+    """The block `scheduler` of `/healthz`."""
 
     status: Literal["running", "stopped"]
     job_count: int

@@ -1,4 +1,4 @@
-"""The API: how requests are read, guarded and answered.  The operations are in the apps' own `api` modules."""
+"""The API: parsing, authentication and rendering.  The operations are in the apps' own `api` modules."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from vsadmin.api.openapi import Schema
 from vsadmin.game.api import router as game_router
 
 ADMINISTRATORS = "vsadmin.administrate"
-"""A permission that no user group has: the admin key, and superusers."""
+"""A permission that exists in no table, so that only the admin key and superusers have it."""
 
 KINDS = {
-    "str": "a text",
-    "int": "a whole number",
+    "str": "a string",
+    "int": "an integer",
     "float": "a number with a fraction",
     "bool": "true or false",
     "NoneType": "null",
     "dict": "an object",
-    "list": "a list",
+    "list": "an array",
 }
 
 
 class StrictParser(Parser):
-    """JSON as the standard has it: no NaN, no endless nesting, no more than the settings allow."""
+    """Standard JSON only: NaN and Infinity, which Python's parser accepts, are refused."""
 
     def parse_body(self, request: HttpRequest) -> Any:
         return json.loads(request.body, parse_constant=self._refuse)
 
     @staticmethod
     def _refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON")
+        raise ValueError(f"{constant} is not JSON")
 
 
 class ValidJSONRenderer(JSONRenderer):
-    """What a database row holds may be no JSON (NaN from a hand-written row); what is sent always is."""
+    """Sends NaN and Infinity, which a hand-edited row may hold, as strings: a response is always valid JSON."""
 
     def render(self, request: HttpRequest, data: Any, *, response_status: int) -> str:
         try:
@@ -72,8 +72,8 @@ class API(NinjaAPI):
 
     @staticmethod
     def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
-        # The only one that ninja raises by itself: a body that the parser could not read.
-        return problems.of_exception(request, MalformedBody(_why(error.__cause__)))
+        # ninja itself raises HttpError only for a body that the parser could not read.
+        return problems.of_exception(request, MalformedBody(_reason(error.__cause__)))
 
     def validation_error_from_error_contexts(self, error_contexts: list[ValidationErrorContext[Any]]) -> RequestInvalid:
         return RequestInvalid([_field_error(context, error) for context in error_contexts for error in context.pydantic_validation_error.errors(include_url=False)])
@@ -85,21 +85,21 @@ class API(NinjaAPI):
         return operation.view_func.__name__
 
 
-def _why(error: BaseException | None) -> str:
+def _reason(error: BaseException | None) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
 
 
 def _field_error(context: ValidationErrorContext[Any], error: Any) -> dict[str, Any]:
     model: Any = context.model
     path = model.__ninja_flatten_map_reverse__.get(error["loc"], error["loc"])
-    # A body has its one parameter's name in front, which no client ever wrote.
+    # The location of an error in a body begins with the name of our parameter, which no client wrote.
     names = path[1:] if model.__ninja_param_source__ == "body" else path
     kind = "nothing" if error["type"] == "missing" else KINDS.get(type(error["input"]).__name__, type(error["input"]).__name__)
     return {"field": ".".join(map(str, names)), "kind": kind, "problem": error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")}
 
 
 def refuse_unknown_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap an operation so that a misspelt query parameter is an error and not ignored."""
+    """Wrap an operation so that a misspelt query parameter is refused instead of ignored."""
     operation: Any = getattr(view, "_ninja_operation")  # noqa: B009 -- ninja sets it on every operation; mypy does not know
     known = {name for model in operation.models if model.__ninja_param_source__ == "query" for name in model.__ninja_flatten_map__}
 
@@ -121,7 +121,10 @@ def refuse_unknown_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def guard(router: Router) -> Router:
-    """Give every operation of the router its guards; one that declares nothing is read by all callers and changed by administrators."""
+    """Attach authentication to every operation of the router.
+
+    An operation without a declared permission is open to all callers if it only reads, else to administrators.
+    """
     for path_view in router.path_operations.values():
         for operation in path_view.operations:
             undeclared = MONITOR if set(operation.methods) <= {"GET"} else ADMINISTRATORS
@@ -130,7 +133,7 @@ def guard(router: Router) -> Router:
 
 
 def refuse_large_body(request: HttpRequest) -> None:
-    """Raise BodyTooLarge for a request that announces more than is ever read."""
+    """Raise BodyTooLarge when Content-Length is above the limit."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     length = request.META.get("CONTENT_LENGTH") or "0"
     if length.isascii() and length.isdecimal() and int(length[:19]) > limit:

@@ -1,7 +1,7 @@
-"""Who is asking, and may they?  Keys, staff sessions, roles.
+"""Authentication and authorisation: API keys, staff sessions, roles.
 
-A key in the header decides, good or bad; only without one does the session of a logged-in user count.
-The order of refusals is always 401, 403, and only then anything that would tell what exists.
+A key in the header decides, valid or not; a session counts only in a request without a key.
+Refusals come in the order 401, 403, and only then those that would reveal what exists.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody known: a key by its role, or a user by their permissions."""
+    """An authenticated caller: a key with its role, or a user with their permissions."""
 
     name: str
     role: str
@@ -41,7 +41,7 @@ class Caller:
     user: Any = None
 
     def may(self, permission: str) -> bool:
-        """Whether this caller has a permission; `MONITOR` is what every caller has but users who are not staff."""
+        """Whether this caller has a permission; every caller has `MONITOR` except users who are not staff."""
         if self.user is None:
             return self.role == Role.ADMIN or permission == MONITOR
         return bool(self.user.is_staff and (permission == MONITOR or self.user.has_perm(permission)))
@@ -56,7 +56,7 @@ class Caller:
 
 
 def _environment_key(key: str) -> Caller | None:
-    """The caller of a key from the environment; every comparison is made and takes the same time."""
+    """The caller of a key from the environment; all comparisons run in constant time, also after a match."""
     given = key.encode(errors="surrogatepass")
     known = ((settings.API_KEY_ADMIN, Role.ADMIN), (settings.API_KEY_MONITOR, Role.MONITOR))
     found = [role for value, role in known if hmac.compare_digest(value.encode(), given) and value]
@@ -64,17 +64,17 @@ def _environment_key(key: str) -> Caller | None:
 
 
 def caller_of_key(key: str) -> Caller:
-    """Whose key this is; raises Unauthorized."""
+    """The caller that a key belongs to; raises Unauthorized."""
     if caller := _environment_key(key):
         return caller
-    row, moment = ApiKey.objects.matching(key), now()
+    row, at = ApiKey.objects.matching(key), now()
     if row is None:
         raise Unauthorized("unknown key")
-    if problem := row.problem(moment):
+    if problem := row.problem(at):
         raise Unauthorized(f"{problem} key")
     try:
-        row.note_use(moment)
-    except OperationalError as error:  # a busy database is no reason to refuse a reader
+        row.note_use(at)
+    except OperationalError as error:  # a locked database must not refuse a caller that only reads
         log.warning("api_key_use_not_noted", prefix=row.prefix, problem=str(error)[:200])
     return Caller.of_key(f"key {row.name}", row.role)
 
@@ -95,7 +95,7 @@ def _given_key(headers: Mapping[str, str]) -> str:
 
 
 def identify(request: HttpRequest) -> Caller:
-    """Who asks; raises Unauthorized, CsrfFailed or TooManyRequests."""
+    """The caller of a request; raises Unauthorized, CsrfFailed or TooManyRequests."""
     peer = client_address(request)
     try:
         key = _given_key(request.headers)
@@ -114,15 +114,15 @@ def _count(caller: str) -> None:
 
 
 def admit(request: HttpRequest, permission: str) -> Caller:
-    """Who asks, if they may; raises Forbidden and what `identify` raises."""
+    """The caller, if it has the permission; raises Forbidden and what `identify` raises."""
     caller = identify(request)
     if not caller.may(permission):
-        raise Forbidden(f"{caller.name} may not do this; it needs {permission or 'a staff user or a key'}")
+        raise Forbidden(f"{caller.name} is not a staff user" if permission == MONITOR else f"{caller.name} lacks the permission {permission}")
     return caller
 
 
 def may_read_metrics(headers: Mapping[str, str]) -> bool:
-    """Whether these headers carry a key; for the scheduler's own probe server, which has no requests and no sessions."""
+    """Whether these headers carry a valid key; for the scheduler's probe server, which has no sessions."""
     try:
         caller_of_key(_given_key(headers))
     except Unauthorized:
@@ -131,7 +131,7 @@ def may_read_metrics(headers: Mapping[str, str]) -> bool:
 
 
 class HeaderKey(APIKeyHeader):
-    """`X-API-Key`.  This one does all the work; the other two only tell OpenAPI that they work as well."""
+    """`X-API-Key`.  This guard admits callers of all three kinds; the other two only declare their kinds in the OpenAPI document."""
 
     param_name = "X-API-Key"
 
@@ -163,5 +163,5 @@ class StaffSession(APIKeyCookie):
 
 
 def guards(permission: str) -> list[Any]:
-    """What an operation that needs `permission` asks of its callers."""
+    """The authentication of an operation that needs `permission`."""
     return [HeaderKey(permission), BearerKey(), StaffSession(csrf=False)]

@@ -1,4 +1,4 @@
-"""Refusals of the web side; each carries the status and the stable code that its answer has."""
+"""Refusals of the web server, each with the status and the stable code of its response."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class Refusal(Exception):
-    """Base: the request gets an answer with this status and code."""
+    """Base: the response has this status and code."""
 
     code = "BAD_REQUEST"
     status = 400
@@ -17,35 +17,33 @@ class Refusal(Exception):
 
 
 class Unauthorized(Refusal):
-    """Nobody known is asking.  One message for all reasons; which of them it was is for the log alone."""
+    """The caller is unknown.  The message is the same for every reason; the reason itself goes only to the log."""
 
     code = "UNAUTHORIZED"
     status = 401
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__("a valid key is needed, in the header X-API-Key or as Authorization: Bearer; or log in as staff")
+        super().__init__("send a valid API key in the header X-API-Key or as Authorization: Bearer, or log in as staff")
 
 
 class Forbidden(Refusal):
-    """Whoever asks is known, and may not."""
+    """The caller is known, but lacks the permission."""
 
     code = "FORBIDDEN"
     status = 403
 
 
 class CsrfFailed(Forbidden):
-    """A session asked for a change without proof that its page did."""
+    """A session sent a change without its CSRF token."""
 
     code = "CSRF_FAILED"
 
     def __init__(self) -> None:
-        super().__init__("a session needs the header X-CSRFToken with the value of the cookie csrftoken for every change; a key needs none")
+        super().__init__("with a session, send the value of the cookie csrftoken in the header X-CSRFToken for every change; an API key needs no token")
 
 
 class BodyTooLarge(Refusal):
-    """More was sent than is read."""
-
     code = "BODY_TOO_LARGE"
     status = 413
 
@@ -54,29 +52,25 @@ class BodyTooLarge(Refusal):
 
 
 class MalformedBody(Refusal):
-    """The body is no JSON."""
-
     code = "MALFORMED_BODY"
     status = 400
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"the body is no JSON that can be read: {problem}")
+        super().__init__(f"the body is not valid JSON: {problem}")
 
 
 class TooManyRequests(Refusal):
-    """One caller asks more often than is good for the others."""
+    """The caller is above the rate limit."""
 
     code = "TOO_MANY_REQUESTS"
     status = 429
 
     def __init__(self, wait_seconds: int) -> None:
         self.wait_seconds = wait_seconds
-        super().__init__(f"too many requests; the next one is welcome in {wait_seconds} s")
+        super().__init__(f"too many requests; try again in {wait_seconds} s")
 
 
 class UnknownParameters(Refusal):
-    """The query names something that the operation does not take."""
-
     code = "VALIDATION_ERROR"
     status = 422
 
@@ -84,12 +78,10 @@ class UnknownParameters(Refusal):
         self.names = sorted(names)
         allowed = ", ".join(sorted(known)) or "none"
         self.allowed = allowed
-        super().__init__(f"unknown query parameter {', '.join(self.names)[:200]}; known are: {allowed}")
+        super().__init__(f"unknown query parameter {', '.join(self.names)[:200]}; allowed: {allowed}")
 
 
 class KeyNotFound(Refusal):
-    """No API key has this id or prefix."""
-
     code = "KEY_NOT_FOUND"
     status = 404
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: ninja's, completed with what ninja leaves out of it."""
+"""The OpenAPI document: ninja's, with the error responses and headers that ninja leaves out."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from jobs.api.schemas import Problem
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 REQUEST_ID = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
-WHAT = {
-    400: "The request or its body cannot be read.",
-    401: "No valid key, and no session.",
-    403: "Known, but not allowed; or a session without its CSRF token.",
-    404: "There is no such thing.",
-    405: "Not with this method.",
-    409: "It conflicts with what is there.",
-    412: "Changed by somebody else meanwhile; `revision` is the current one.",
+DESCRIPTIONS = {
+    400: "The request or its body cannot be parsed.",
+    401: "No valid key and no session.",
+    403: "The caller has no permission, or its session sent no CSRF token.",
+    404: "Not found.",
+    405: "The route does not support this method.",
+    409: "The request conflicts with the current state.",
+    412: "The job was changed in the meantime; `revision` is its current revision.",
     413: "The body is larger than 1 MiB.",
-    422: "A field or parameter is wrong; `errors` names each.",
-    429: "Too many requests; `Retry-After` says when the next one is welcome.",
-    500: "Unexpected; the log has it under `X-Request-ID`.",
+    422: "A field or parameter is invalid; `errors` lists each.",
+    429: "Too many requests; wait for the seconds in `Retry-After`.",
+    500: "Unexpected error; the log has it under `X-Request-ID`.",
     503: "The database cannot be reached.",
 }
 CODES = {
@@ -42,18 +42,17 @@ CODES = {
 
 
 def _problem_response(status: int) -> dict[str, Any]:
-    """How an error answer with this status is declared."""
     code = CODES[status]
     title = code.replace("_", " ").capitalize()
-    example = {"type": f"urn:vsadmin:problem:{code.lower().replace('_', '-')}", "title": title, "status": status, "detail": WHAT[status], "code": code}
+    example = {"type": f"urn:vsadmin:problem:{code.lower().replace('_', '-')}", "title": title, "status": status, "detail": DESCRIPTIONS[status], "code": code}
     headers: dict[str, Any] = dict(REQUEST_ID)
     if status == 429:
         headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
-    return {"description": WHAT[status], "headers": headers, "content": {"application/problem+json": {"schema": PROBLEM, "example": example}}}
+    return {"description": DESCRIPTIONS[status], "headers": headers, "content": {"application/problem+json": {"schema": PROBLEM, "example": example}}}
 
 
 def _possible(operation: Operation) -> set[int]:
-    """The errors that every operation of this shape can answer with."""
+    """The error statuses that any operation with these inputs can respond with."""
     sources = {model.__ninja_param_source__ for model in operation.models}
     possible = {400, 401, 403, 422, 429, 500, 503}
     if "path" in sources:
@@ -64,7 +63,7 @@ def _possible(operation: Operation) -> set[int]:
 
 
 class Schema(OpenAPISchema):
-    """Ninja's document with every error answer, and the headers that answers carry."""
+    """Ninja's document with every error response, and the headers of all responses."""
 
     def operation_details(self, operation: Operation) -> dict[str, Any]:
         details: dict[str, Any] = super().operation_details(operation)
@@ -80,5 +79,5 @@ class Schema(OpenAPISchema):
         self.add_schema_definitions({**definition.pop("$defs"), "Problem": definition})
         components: dict[str, Any] = super().get_components()
         components["responses"] = {code: _problem_response(status) for status, code in CODES.items()}
-        components["headers"] = {"RequestId": {"description": "The request's id in the log.", "schema": {"type": "string"}}}
+        components["headers"] = {"RequestId": {"description": "The id of the request in the log.", "schema": {"type": "string"}}}
         return components

@@ -24,22 +24,22 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     jobs_errors.RevisionMismatch: (412, "REVISION_MISMATCH"),
     jobs_errors.UnknownFunction: (422, "UNKNOWN_FUNCTION"),
     jobs_errors.IdempotencyKeyReused: (422, "IDEMPOTENCY_KEY_REUSED"),
-    # Nobody can read or write now; the request itself may be fine.
+    # The request itself may be valid.
     OperationalError: (503, "DATABASE_UNAVAILABLE"),
     InterfaceError: (503, "DATABASE_UNAVAILABLE"),
 }
 BY_STATUS = {
-    400: ("BAD_REQUEST", "the request cannot be understood"),
-    403: ("FORBIDDEN", "this may not be done"),
-    404: ("NOT_FOUND", "nothing is here; /api/v1alpha1/docs lists what there is"),
-    405: ("METHOD_NOT_ALLOWED", "this cannot be asked here; the header Allow lists what can"),
-    500: ("INTERNAL_ERROR", "something unexpected happened; the log has it under the request id"),
+    400: ("BAD_REQUEST", "the request cannot be parsed"),
+    403: ("FORBIDDEN", "this is not allowed"),
+    404: ("NOT_FOUND", "no such route; /api/v1alpha1/docs lists all routes"),
+    405: ("METHOD_NOT_ALLOWED", "the route does not support this method; the header Allow lists those it supports"),
+    500: ("INTERNAL_ERROR", "unexpected error; the log has it under the request id"),
 }
 DATABASE_RETRY_SECONDS = 5
 
 
 def problem(request: HttpRequest, status: int, code: str, detail: str, **members: Any) -> HttpResponse:
-    """The answer; `members` are extension members of the problem."""
+    """A problem response; `members` are extension members (RFC 9457, 3.2)."""
     body = {
         "type": f"urn:vsadmin:problem:{code.lower().replace('_', '-')}",
         "title": code.replace("_", " ").capitalize(),
@@ -56,13 +56,13 @@ def problem(request: HttpRequest, status: int, code: str, detail: str, **members
 
 
 def of_status(request: HttpRequest, status: int) -> HttpResponse:
-    """The problem for an answer that carries nothing but its status."""
+    """The problem for a response of which only the status is known."""
     code, detail = BY_STATUS.get(status, (f"HTTP_{status}", "the request was refused"))
     return problem(request, status, code, detail)
 
 
 def of_exception(request: HttpRequest, error: Exception) -> HttpResponse:
-    """The problem for any exception of an operation; one that nobody foresaw is logged and tells nothing."""
+    """The problem for any exception of an operation; the message of an unexpected one goes to the log, not to the client."""
     if isinstance(error, RequestInvalid):
         return _invalid(request, error.errors)
     if isinstance(error, ValidationError):

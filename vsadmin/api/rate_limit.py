@@ -1,6 +1,6 @@
-"""How often one caller may ask: a bucket of tokens for each, filled evenly through the minute.
+"""Rate limit by token bucket, one bucket for each caller.
 
-The buckets live in the process, so that a flood costs no query; with several web processes each allows the rate.
+The buckets live in the process, so that a flood costs no query; each of several web processes allows the full rate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Bucket:
 
 
 class RateLimit:
-    """`per_minute` requests from each caller, all at once or spread."""
+    """Allows each caller `per_minute` requests in a minute, in a burst or spread."""
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
@@ -30,10 +30,10 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def take(self, caller: str) -> int:
-        """Count one request; returns 0 when it may pass, else the seconds to wait."""
-        moment = time.monotonic()
+        """Take a token for one request; 0 when there was one, else the seconds until there is."""
+        now = time.monotonic()
         with self._lock:
-            bucket = self._filled(caller, moment)
+            bucket = self._refill(caller, now)
             if bucket.tokens < 1:
                 return math.ceil((1 - bucket.tokens) * 60 / self.per_minute)
             bucket.tokens -= 1
@@ -44,12 +44,12 @@ class RateLimit:
         with self._lock:
             self._buckets.clear()
 
-    def _filled(self, caller: str, moment: float) -> Bucket:
+    def _refill(self, caller: str, now: float) -> Bucket:
         if caller not in self._buckets and len(self._buckets) >= MAX_CALLERS:
             self._buckets.pop(next(iter(self._buckets)))
-        bucket = self._buckets.setdefault(caller, Bucket(self.per_minute, moment))
-        bucket.tokens = min(bucket.tokens + (moment - bucket.filled_at) * self.per_minute / 60, self.per_minute)
-        bucket.filled_at = moment
+        bucket = self._buckets.setdefault(caller, Bucket(self.per_minute, now))
+        bucket.tokens = min(bucket.tokens + (now - bucket.filled_at) * self.per_minute / 60, self.per_minute)
+        bucket.filled_at = now
         return bucket
 
 

@@ -69,7 +69,7 @@ def test_a_bad_cron_expression_is_named_within_milliseconds(cron: str, admin: Ca
 
 def test_the_detail_says_field_kind_and_what_is_allowed(admin: Caller) -> None:
     detail = problem(admin.post("/jobs", {"id": "a", "function": "mod_cache_refresh", "interval_seconds": "soon"}), 422, "VALIDATION_ERROR")["detail"]
-    assert detail == "interval_seconds: got a text; expected a whole number from 0 to 31622400"
+    assert detail == "interval_seconds: got a string; expected a whole number from 0 to 31622400"
 
 
 @pytest.mark.parametrize("query", ["limit=201", "limit=0", "limit=x", "offset=-1", "nonsense=1", "order=nothing", "enabled=perhaps", "trigger=x", "search=%00"])

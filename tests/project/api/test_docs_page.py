@@ -16,6 +16,6 @@ def test_the_docs_page_works_from_local_files_under_the_strict_policy(site: Site
     assert answer is not None
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert "unsafe" not in answer.headers["content-security-policy"]
-    page.get_by_role("button", name="GET /api/v1alpha1/jobs Jobs, by page").or_(page.locator("#operations-jobs-list_jobs")).first.click()
-    expect(page.get_by_text("In id, title and function.").first).to_be_visible()
+    page.get_by_role("button", name="GET /api/v1alpha1/jobs List jobs").or_(page.locator("#operations-jobs-list_jobs")).first.click()
+    expect(page.get_by_text("Searches id, title and function.").first).to_be_visible()
     assert (complaints, foreign) == ([], [])

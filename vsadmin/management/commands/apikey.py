@@ -1,4 +1,4 @@
-"""`manage.py apikey create|list|revoke`: the keys of REST clients.
+"""`manage.py apikey create|list|revoke`: API keys.
 
 Data goes to stdout, `--json` makes it one JSON value; exit codes: 0 ok, 1 failed, 2 usage, 3 not found.
 """
@@ -20,21 +20,21 @@ from vsadmin.models import ApiKey, Role
 
 def _summary(row: ApiKey) -> dict[str, Any]:
     times = {name: getattr(row, name) for name in ("created_at", "expires_at", "last_used_at", "revoked_at")}
-    texts = {name: moment and moment.isoformat() for name, moment in times.items()}
+    texts = {name: at and at.isoformat() for name, at in times.items()}
     return {"prefix": row.prefix, "name": row.name, "role": row.role, "state": row.problem(now()) or "valid", "created_by": row.created_by, **texts}
 
 
 class Command(BaseCommand):
-    help = "Make, list and revoke API keys."
+    help = "Create, list and revoke API keys."
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = actions_of(parser)
-        create = add("create", self.create, "Make a key and print it; it is stored nowhere and never shown again.")
-        create.add_argument("name", help="who or what will use it")
+        create = add("create", self.create, "Create a key and print it. Only its hash is stored; it is not shown again.")
+        create.add_argument("name", help="name of the person or program")
         create.add_argument("--role", choices=Role.values, default=Role.MONITOR.value)
         create.add_argument("--expires", type=iso_time, metavar="TIME", help="ISO 8601, e.g. 2027-01-01T00:00+01:00; default: never")
-        add("list", self.list_keys, "All keys, without what they open.")
-        add("revoke", self.revoke, "Make a key useless for good.").add_argument("prefix", help="how it begins, as `list` shows it")
+        add("list", self.list_keys, "List all keys by their prefixes.")
+        add("revoke", self.revoke, "Revoke a key permanently.").add_argument("prefix", help="the prefix that `list` shows")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
