@@ -11,13 +11,16 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
 NOT_FOUND = 3
-"""The exit code for a name that nobody knows."""
+"""The exit code for an id that does not exist."""
 
 AddAction = Callable[[str, Callable[..., Any], str], CommandParser]
 
 
 def actions_of(parser: CommandParser) -> AddAction:
-    """A function that adds an action by name, method and help text; each takes `--json`, and `run_action` is the chosen one's method."""
+    """A function that adds an action by name, method and help text.
+
+    Every action accepts `--json`; the option `run_action` holds the method of the chosen action.
+    """
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def add(name: str, action: Callable[..., Any], text: str) -> CommandParser:

@@ -1,6 +1,6 @@
-"""`manage.py jobs …`: look at jobs and drive them from a shell.
+"""`manage.py jobs …`: list, change and run jobs from a shell.
 
-Data goes to stdout, `--json` makes it one JSON value; exit codes: 0 ok, 1 failed, 2 usage, 3 not found.
+Data goes to stdout, with `--json` as one JSON value; exit codes: 0 ok, 1 failed, 2 usage, 3 not found.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = actions_of(parser)
-        add("list", self.list_jobs, "All jobs with their schedule and next run.")
-        add("show", self.show, "Everything about one job.").add_argument("job_id")
-        run = add("run", self.run_now, "Ask for a run now.")
+        add("list", self.list_jobs, "List all jobs with their schedules and next runs.")
+        add("show", self.show, "Show one job with its last run.").add_argument("job_id")
+        run = add("run", self.run_now, "Request a run now.")
         run.add_argument("job_id")
-        run.add_argument("--kwargs", type=_json_object, help="arguments as a JSON object; they replace single arguments of the job")
-        pause = add("pause", self.pause, "Fire no slot until a time, or until somebody resumes the job.")
+        run.add_argument("--kwargs", type=_json_object, help="arguments as a JSON object; they override those of the job one by one")
+        pause = add("pause", self.pause, "Pause a job until a time, or until it is resumed.")
         pause.add_argument("job_id")
         pause.add_argument("--until", type=iso_time, help="ISO 8601, e.g. 2026-12-24T18:00+01:00")
         pause.add_argument("--reason", default="")
-        add("resume", self.resume, "Fire slots again.").add_argument("job_id")
-        upcoming_runs = add("next", self.next_runs, "The next fire times of a job.")
+        add("resume", self.resume, "Resume a paused job.").add_argument("job_id")
+        upcoming_runs = add("next", self.next_runs, "List the next fire times of a job.")
         upcoming_runs.add_argument("job_id")
         upcoming_runs.add_argument("--count", type=int, default=5)
-        add("cancel", self.cancel, "Cancel a run.").add_argument("run_id", type=int)
+        add("cancel", self.cancel, "Cancel a run, or request its cancellation while it is running.").add_argument("run_id", type=int)
         add("export", self.export, "Print all definitions as JSON.")
-        importing = add("import", self.import_file, "Create and change definitions from an export; all or nothing.")
-        importing.add_argument("file", help="a file's path, or - for standard input")
-        auditing = add("audit", self.audit, "Recompute every slot, and print those without an answer.")
+        importing = add("import", self.import_file, "Create and change definitions from an export, all in one transaction.")
+        importing.add_argument("file", help="the path of a file, or - for standard input")
+        auditing = add("audit", self.audit, "Recompute every slot from the history of definitions, and print the slots without a run.")
         auditing.add_argument("--since", type=iso_time, help="ISO 8601; default: 24 hours ago")
-        add("adopt", self.adopt, "Make the database belong to this VS_ENVIRONMENT, after it was copied from another.")
+        add("adopt", self.adopt, "Assign a database that was copied from another environment to this VS_ENVIRONMENT.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -79,7 +79,7 @@ class Command(BaseCommand):
 
     def pause(self, options: dict[str, Any]) -> None:
         definition = JobDefinition.objects.find(options["job_id"]).pause(_author(), options["until"], options["reason"])
-        until = options["until"].isoformat() if options["until"] else "somebody resumes it"
+        until = options["until"].isoformat() if options["until"] else "it is resumed"
         self._print(options, _summary(definition), f"{definition.pk} is paused until {until}")
 
     def resume(self, options: dict[str, Any]) -> None:
@@ -88,34 +88,34 @@ class Command(BaseCommand):
 
     def next_runs(self, options: dict[str, Any]) -> None:
         times = JobDefinition.objects.find(options["job_id"]).schedule.upcoming(now(), options["count"])
-        self._print(options, times, "\n".join(moment.isoformat() for moment in times) or "it does not fire again")
+        self._print(options, times, "\n".join(at.isoformat() for at in times) or "no further fire times")
 
     def cancel(self, options: dict[str, Any]) -> None:
         run = JobRun.objects.find(options["run_id"]).request_cancel(_author().name)
-        self._print(options, {"id": run.pk, "status": run.status}, f"run {run.pk}: {'cancelled' if not run.is_active else 'asked to stop'}")
+        self._print(options, {"id": run.pk, "status": run.status}, f"run {run.pk}: {'cancellation requested' if run.is_active else 'cancelled'}")
 
     def export(self, options: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(export_definitions(), indent=2, ensure_ascii=False))
 
     def import_file(self, options: dict[str, Any]) -> None:
         counts = import_definitions(_read_json(options["file"]), _author())
-        self._print(options, counts, ", ".join(f"{count} {what}" for what, count in counts.items()))
+        self._print(options, counts, ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
 
     def audit(self, options: dict[str, Any]) -> None:
-        moment = database_now()
-        found = list(audit(options["since"] or moment - timedelta(days=1), moment))
+        until = database_now()
+        found = list(audit(options["since"] or until - timedelta(days=1), until))
         bad = [entry for entry in found if entry.missing or entry.problem]
         rows = [{"job": entry.job_id, "missing": entry.missing, "slots": entry.unanswered, "problem": entry.problem} for entry in bad]
         slots, missing = sum(entry.slots for entry in found), sum(entry.missing for entry in found)
-        lines = [f"{entry.job_id}: {entry.problem or slot.isoformat()}" for entry in bad for slot in (entry.unanswered or [moment])]
-        lines.append(f"{slots} slots of {len(found)} jobs, {missing} without an answer")
+        lines = [f"{entry.job_id}: {entry.problem or slot.isoformat()}" for entry in bad for slot in (entry.unanswered or [until])]
+        lines.append(f"{slots} slots of {len(found)} jobs, {missing} without a run")
         self._print(options, {"slots": slots, "missing": missing, "jobs": rows}, "\n".join(lines))
         if bad:
             raise SystemExit(1)
 
     def adopt(self, options: dict[str, Any]) -> None:
         row = DatabaseEnvironment.objects.adopt()
-        self._print(options, {"environment": row.name}, f"the database belongs to {row.name!r} now; its schedulers fire within seconds")
+        self._print(options, {"environment": row.name}, f"the database now belongs to environment {row.name!r}; its schedulers will start runs within seconds")
 
     def _print(self, options: dict[str, Any], data: Any, text: str) -> None:
         self.stdout.write(json.dumps(data, default=_json_default, ensure_ascii=False) if options["json"] else text)

@@ -12,10 +12,10 @@ from jobs.maintenance.prune import prune
 
 
 class Command(BaseCommand):
-    help = "Delete the finished runs that are older or more than their jobs want to keep."
+    help = "Delete finished runs beyond the number and age that their jobs keep."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print an object of job ids and counts")
+        parser.add_argument("--json", action="store_true", help="print a JSON object of deleted runs by job id")
 
     def handle(self, *args: Any, **options: Any) -> None:
         deleted = prune(now())

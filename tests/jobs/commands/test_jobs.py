@@ -13,6 +13,7 @@ from django.utils.timezone import now
 
 from jobs.models import DatabaseEnvironment, JobDefinition, JobRun
 from tests.jobs.engine.manual_scheduler import START, ManualScheduler, define, seconds
+from tests.support.rows import make_job, make_run
 
 pytestmark = pytest.mark.django_db
 
@@ -101,13 +102,20 @@ def test_next_lists_fire_times() -> None:
     define("daily", trigger="cron", cron="0 12 * * *")
     assert len(jobs_json("next", "daily", "--count", "3")) == 3
     define("by_hand", trigger="manual")
-    assert jobs("next", "by_hand") == "it does not fire again"
+    assert jobs("next", "by_hand") == "no further fire times"
 
 
 def test_a_queued_run_is_cancelled_at_once() -> None:
     define("tidy")
     run = jobs_json("run", "tidy")
     assert jobs_json("cancel", str(run["id"]))["status"] == "cancelled"
+
+
+def test_the_cancellation_of_a_running_run_is_requested() -> None:
+    run = make_run(make_job(), status="running", finished_at=None, duration_seconds=None)
+    assert jobs("cancel", str(run.pk)) == f"run {run.pk}: cancellation requested"
+    run.refresh_from_db()
+    assert run.cancel_requested_at is not None
 
 
 def test_an_export_is_imported_elsewhere(tmp_path: Path) -> None:
