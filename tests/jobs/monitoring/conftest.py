@@ -1,6 +1,6 @@
 from __future__ import annotations
 
 from tests.support.api import api_keys
-from tests.support.databases import migrated_cluster, remote_site
+from tests.support.databases import cluster, migrated_cluster, remote_site
 
-__all__ = ["api_keys", "migrated_cluster", "remote_site"]
+__all__ = ["api_keys", "cluster", "migrated_cluster", "remote_site"]
