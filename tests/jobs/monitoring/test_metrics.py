@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -13,20 +11,14 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils.timezone import now
 from prometheus_client import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.maintenance.prune import prune
 from jobs.models import JobRun, LateRun, RunTally, RunTotal, SchedulerInstance, run_totals
-from jobs.monitoring.exposition import TEXT, negotiate
-from jobs.monitoring.metrics import JobsCollector
+from jobs.monitoring.exposition import TEXT
 from tests.support.api import MONITOR_KEY
-from tests.support.processes import REPOSITORY
 from tests.support.rows import make_job, make_run, schedule
 from tests.support.waiting import wait_until
-
-RECORDED = Path(__file__).with_name("metrics.txt")
-PAGE = REPOSITORY / "docs" / "monitoring.md"
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,46 +57,6 @@ def no_neighbours(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def rolls_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_totals, "ROLL_UP_FROM", 1)
-
-
-def fixed_rows() -> None:
-    """Rows whose metrics do not depend on the time of the test."""
-    slot = datetime(2026, 11, 1, 12, tzinfo=UTC)
-    backup = make_job("backup", title='A "quoted"\nback\\slash')
-    paused = make_job("paused", paused_until=datetime(9999, 1, 1, tzinfo=UTC), trigger="cron", cron="@daily")
-    make_job("switched-off", enabled=False)
-    schedule(backup, datetime(2099, 1, 1, tzinfo=UTC))
-    schedule(paused, datetime(2020, 1, 1, tzinfo=UTC))
-    for number, (delay, duration) in enumerate([(0.02, 0.05), (0.3, 2.0), (90.0, 4000.0)]):
-        at = slot + timedelta(minutes=number)
-        make_run(backup, at, started_at=at + timedelta(seconds=delay), finished_at=at + timedelta(hours=2), duration_seconds=duration)
-    make_run(paused, slot, status="failed", started_at=slot + timedelta(milliseconds=125), finished_at=slot + timedelta(seconds=1), duration_seconds=0.875)
-    make_run(paused, slot + timedelta(days=1), status="missed", started_at=None, duration_seconds=None)
-    JobRun.objects.request(backup.pk, "tester")
-
-
-def flat(families: Iterable[Metric]) -> dict[Any, tuple[str, float]]:
-    """Type and value of each sample, by name and labels, without those that differ between machines."""
-    samples = {(sample.name, *sorted(sample.labels.items())): (family.type, sample.value) for family in families for sample in family.samples}
-    return {key: value for key, value in samples.items() if key[0] != "vsadmin_build_info"}
-
-
-@pytest.mark.parametrize("accept", ["", "application/openmetrics-text;version=1.0.0"], ids=["text", "OpenMetrics"])
-def test_names_labels_types_and_values_are_those_of_the_recorded_text(accept: str) -> None:
-    """`metrics.txt` was scraped before prometheus_client wrote the text: dashboards and alerts depend on each line of it."""
-    fixed_rows()
-    parse = parse_openmetrics if accept else text_string_to_metric_families
-    made = flat(parse(negotiate(accept).body().decode()))
-    recorded = flat(text_string_to_metric_families(RECORDED.read_text()))
-    assert made.keys() == recorded.keys()
-    for key, (kind, number) in recorded.items():
-        assert made[key][0] == kind, key
-        assert made[key][1] == pytest.approx(number), key
-
-
-def test_the_page_lists_every_metric_with_its_type() -> None:
-    collected = {family.name + ("_total" if family.type == "counter" else ""): family.type for family in JobsCollector().collect()}
-    assert collected == dict(re.findall(r"^\| `(vsadmin_\w+)[^|]*\| (\w+) \|", PAGE.read_text(), re.MULTILINE))
 
 
 def test_the_scheduler_is_up_while_it_ticks() -> None:
