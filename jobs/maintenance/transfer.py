@@ -10,8 +10,8 @@ from django.db import transaction
 from jobs.exceptions import JobsError
 from jobs.models import Author, JobDefinition
 
-FIELDS = tuple(field.name for field in JobDefinition._meta.concrete_fields if field.editable)
-"""What staff may edit, and the id."""
+FIELDS = ("id", *(field.name for field in JobDefinition._meta.concrete_fields if field.editable and not field.primary_key))
+"""The id, and the fields that staff may edit."""
 
 
 class Unreadable(JobsError):

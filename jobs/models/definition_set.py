@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import IntegrityError, connection, models, transaction
-from django.db.models import Exists, F, OuterRef, Subquery, Value
+from django.db import IntegrityError, models, transaction
+from django.db.models import F, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from jobs.clock import database_now
 from jobs.exceptions import JobExists, JobNotFound
 from jobs.models.author import CODE, Author
+from jobs.models.history import RecordedQuerySet
 from jobs.models.run import ACTIVE, Cause, JobRun
+from jobs.models.schedule_columns import SCHEDULE_FIELDS
 from jobs.models.scheduled import OVERDUE_AFTER
 from jobs.registry import all_functions
 
@@ -23,13 +25,8 @@ if TYPE_CHECKING:
 APPLIED_FIELDS = frozenset({"applied_revision", "applied_at", "applied_by", "pruned_until"})
 """What schedulers write back; writing these is no edit."""
 
-SCHEDULE_FIELDS = frozenset(
-    {"trigger", "interval_seconds", "cron", "run_at", "timezone", "starts_at", "ends_at", "jitter_seconds", "enabled", "paused_until", "archived_at"}
-)
-"""A change of one of these moves slots; a change of another field never does."""
 
-
-class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
+class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
     def current(self) -> JobDefinitionQuerySet:
         """Definitions that are not archived."""
         return self.filter(archived_at__isnull=True)
@@ -123,42 +120,3 @@ class JobDefinitionQuerySet(models.QuerySet["JobDefinition"]):
         wanting = {entry.name for entry in all_functions() if entry.run_at_start is not None and entry.run_at_start()}
         jobs = self.current().filter(function__in=wanting, enabled=True).exclude(runs__status__in=ACTIVE)
         return [JobRun.objects.request(job.pk, "scheduler", cause=Cause.START) for job in jobs if job.is_registered]
-
-    def record_unrecorded(self, now: datetime, limit: int) -> int:
-        """Give definitions whose revision is not in the history its record, at most `limit` of them; returns how many.  Call in a transaction.
-
-        A fixture, a bulk insert and a person at a database prompt go past `save()`.  Without a record nobody could
-        tell later which schedule was in force, and an audit would have nothing to go by.
-        """
-        history = self.model.history
-        strangers = self.exclude(Exists(history.filter(id=OuterRef("pk"), revision=OuterRef("revision"))))
-        rows = list(strangers.select_for_update(no_key=True, skip_locked=True)[:limit])
-        known = {record.id: record for record in history.filter(id__in=[row.pk for row in rows]).order_by("revision", "history_id")}
-        for row in rows:
-            last = known.get(row.pk)
-            if last is not None and row.scheduled_from <= last.scheduled_from and not row.has_schedule_of(last):
-                # Nobody said since when; the slots so far are those of the schedule that we knew.
-                models.QuerySet.update(self.model._base_manager.filter(pk=row.pk), scheduled_from=max(now, last.scheduled_from))
-        self._copy_to_history([row.pk for row in rows if row.pk not in known], now, "+")
-        self._copy_to_history([row.pk for row in rows if row.pk in known], now, "~")
-        return len(rows)
-
-    def _copy_to_history(self, job_ids: list[str], now: datetime, history_type: str) -> None:
-        """Within the database, because a row that was damaged by hand may hold what no field of ours would write."""
-        if not job_ids:
-            return
-        record = self.model.history.model._meta
-        columns = [connection.ops.quote_name(field.column) for field in self.model.history.model.tracked_fields]
-        stamps = {
-            "history_date": record.get_field("history_date").get_db_prep_save(now, connection),
-            "history_type": history_type,
-            "history_change_reason": "by a fixture, a bulk insert or a database prompt",
-            "source": "fixture",
-            "author": "",
-        }
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {record.db_table} ({', '.join([*columns, *stamps])}) "  # noqa: S608 -- names of our own tables and columns
-                f"SELECT {', '.join([*columns, *['%s'] * len(stamps)])} FROM {self.model._meta.db_table} WHERE id IN ({', '.join(['%s'] * len(job_ids))})",
-                [*stamps.values(), *job_ids],
-            )
