@@ -6,7 +6,7 @@ from jobs.models.environment import DatabaseEnvironment
 from jobs.models.fixture import forget_what_another_database_applied
 from jobs.models.instance import SchedulerInstance
 from jobs.models.run import Cause, JobRun
-from jobs.models.run_totals import LateRun, RunTally, RunTotal
+from jobs.models.run_totals import PendingRollup, RollupCursor, RunTotal
 from jobs.models.scheduled import ScheduledJob
 from jobs.schedule.kinds import FOREVER, MAX_INTERVAL_SECONDS, Status, Trigger
 
@@ -19,8 +19,8 @@ __all__ = [
     "DatabaseEnvironment",
     "JobDefinition",
     "JobRun",
-    "LateRun",
-    "RunTally",
+    "PendingRollup",
+    "RollupCursor",
     "RunTotal",
     "ScheduledJob",
     "SchedulerInstance",

@@ -20,9 +20,9 @@ log = structlog.get_logger()
 
 class Cause(models.TextChoices):
     SCHEDULE = "schedule", _("schedule")
-    MANUAL = "manual", _("by hand")
+    MANUAL = "manual", _("manual")
     RETRY = "retry", _("retry")
-    START = "start", _("start of the scheduler")
+    START = "start", _("scheduler start")
 
 
 ACTIVE = (Status.QUEUED, Status.RUNNING)
@@ -32,7 +32,7 @@ NEWEST_FIRST = ("-scheduled_for", "-attempt")
 """The order of one job's runs; runs of several jobs are ordered by id."""
 
 
-class Word(models.Value):
+class SqlLiteral(models.Value):
     """A constant that is written into the statement: SQLite uses a partial index only when it can read the values."""
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
@@ -42,18 +42,18 @@ class Word(models.Value):
 class JobRunQuerySet(models.QuerySet["JobRun"]):
     def active(self) -> JobRunQuerySet:
         """Runs that have not ended."""
-        return self.filter(status__in=[Word(Status.QUEUED), Word(Status.RUNNING)])
+        return self.filter(status__in=[SqlLiteral(Status.QUEUED), SqlLiteral(Status.RUNNING)])
 
     def bad(self) -> JobRunQuerySet:
         """Runs that went wrong."""
-        return self.filter(status__in=[Word(status) for status in BAD])
+        return self.filter(status__in=[SqlLiteral(status) for status in BAD])
 
     def finished(self) -> JobRunQuerySet:
         return self.exclude(status__in=ACTIVE)
 
     def unclaimed(self) -> JobRunQuerySet:
         """Requested runs and retries that no scheduler has taken yet."""
-        return self.filter(status=Word(Status.QUEUED), instance=Word(""))
+        return self.filter(status=SqlLiteral(Status.QUEUED), instance=SqlLiteral(""))
 
     def occupying(self) -> JobRunQuerySet:
         """Runs that count against `max_instances`: taken by a scheduler and not ended."""
@@ -61,11 +61,11 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
 
     def queued(self) -> JobRunQuerySet:
         """Runs that wait for their start, claimed or not."""
-        return self.active().filter(status=Word(Status.QUEUED))  # `active` names the partial index's condition, which SQLite must read
+        return self.active().filter(status=SqlLiteral(Status.QUEUED))  # `active` names the partial index's condition, which SQLite must read
 
     def running(self) -> JobRunQuerySet:
         """Runs whose job function may have been called."""
-        return self.active().filter(status=Word(Status.RUNNING))
+        return self.active().filter(status=SqlLiteral(Status.RUNNING))
 
     def newest_first(self) -> JobRunQuerySet:
         """The runs of one job along its unique index, read backwards."""
@@ -139,8 +139,8 @@ class JobRun(models.Model):
     """One attempt for a slot or a request.  Rows are written by schedulers; the web side only asks for runs and cancels them."""
 
     job = models.ForeignKey("jobs.JobDefinition", models.PROTECT, related_name="runs", db_index=False)
-    scheduled_for = models.DateTimeField(_("slot"))
-    slots = models.PositiveBigIntegerField(_("slots"), default=1)
+    scheduled_for = models.DateTimeField(_("scheduled for"))
+    slots = models.PositiveBigIntegerField(_("scheduled times"), default=1)
     cause = models.CharField(_("cause"), max_length=10, choices=Cause, default=Cause.SCHEDULE)
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
@@ -150,7 +150,7 @@ class JobRun(models.Model):
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
-    instance = models.CharField(_("instance"), max_length=100, blank=True, default="")
+    instance = models.CharField(_("scheduler"), max_length=100, blank=True, default="")
     requested_by = models.CharField(_("requested by"), max_length=150, blank=True, default="")
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)

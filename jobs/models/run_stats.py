@@ -1,4 +1,4 @@
-"""Sums over finished runs: how many, how long they took, how late they started."""
+"""RunStats over finished runs: how many, how long they took, how late they started."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def no_delays() -> Histogram:
 
 
 @dataclass(slots=True)
-class Sums:
+class RunStats:
     """What is known of the finished runs of one job with one status."""
 
     runs: int = 0
@@ -71,19 +71,19 @@ class Sums:
     delays: Histogram = field(default_factory=no_delays)
     last_finished_at: datetime | None = None
 
-    def add(self, other: Sums) -> None:
+    def add(self, other: RunStats) -> None:
         self.runs += other.runs
         self.durations.add(other.durations)
         self.delays.add(other.delays)
         self.last_finished_at = max(filter(None, (self.last_finished_at, other.last_finished_at)), default=None)
 
 
-Totals = dict[tuple[str, str], Sums]
+Totals = dict[tuple[str, str], RunStats]
 
 
 def merge(*parts: Totals) -> Totals:
     """The sum of all parts."""
-    merged: Totals = defaultdict(Sums)
+    merged: Totals = defaultdict(RunStats)
     for part in parts:
         for key, sums in part.items():
             merged[key].add(sums)
@@ -100,9 +100,9 @@ def sum_up(runs: models.QuerySet[JobRun]) -> Totals:
         .values_list("job_id", "status", "duration_bucket", "delay_bucket")
         .annotate(Count("pk"), Sum("duration_seconds"), Sum("delay"), Max("finished_at"))
     )
-    totals: Totals = defaultdict(Sums)
+    totals: Totals = defaultdict(RunStats)
     for job_id, status, duration_bucket, delay_bucket, count, duration, delay, finished_at in groups:
-        part = Sums(count, last_finished_at=finished_at)
+        part = RunStats(count, last_finished_at=finished_at)
         if duration_bucket is not None:
             part.durations.counts[duration_bucket], part.durations.sum = count, duration
         if delay_bucket is not None:

@@ -1,7 +1,7 @@
 """How many runs there have been: totals that survive the runs, and so never fall.
 
 Every finished run is in exactly one of two sets.  *Counted*: it was added to `RunTotal`.  *Fresh*: it was not, and
-still has its row; its id is greater than `RunTally.counted_to`, or it is listed in `LateRun` because it was still
+still has its row; its id is greater than `RollupCursor.counted_to`, or it is listed in `PendingRollup` because it was still
 going on when the tally passed it.  The true total is the sum of both, and reading it needs no lock: when the tally's
 version is the same before and after, nothing moved from one set to the other meanwhile.
 
@@ -19,7 +19,7 @@ from django.db import connection, models, transaction
 from django.db.models import F, Max, Q
 
 from jobs.models.run import JobRun, JobRunQuerySet
-from jobs.models.run_stats import Histogram, Sums, Totals, merge, no_delays, no_durations, sum_up
+from jobs.models.run_stats import Histogram, RunStats, Totals, merge, no_delays, no_durations, sum_up
 
 ROLL_UP_FROM = 10_000
 """So many fresh runs are read in a few milliseconds; with more it is time to count them for good."""
@@ -35,14 +35,14 @@ class RunTotalQuerySet(models.QuerySet["RunTotal"]):
     def current(self) -> Totals:
         """The totals as they are now, by job and status."""
         for _attempt in range(READ_ATTEMPTS):
-            tally = RunTally.objects.current()
+            tally = RollupCursor.objects.current()
             totals = self._read(tally)
-            if RunTally.objects.current().version == tally.version:
+            if RollupCursor.objects.current().version == tally.version:
                 return totals
         with transaction.atomic():
-            return self._read(RunTally.objects.locked())
+            return self._read(RollupCursor.objects.locked())
 
-    def _read(self, tally: RunTally) -> Totals:
+    def _read(self, tally: RollupCursor) -> Totals:
         counted = {(row.job_id, row.status): row.sums for row in self.iterator(10_000)}
         return merge(counted, *(sum_up(runs) for runs in tally.fresh()))
 
@@ -51,14 +51,14 @@ class RunTotalQuerySet(models.QuerySet["RunTotal"]):
 
         Any process may do it at any moment: the first to commit wins, the others have done nothing.
         """
-        tally = RunTally.objects.current()
+        tally = RollupCursor.objects.current()
         settled = tally.settle()
         if settled - tally.counted_to < ROLL_UP_FROM:
             return 0
         # The order matters: a run that ends between these two queries stays fresh, as a late one.
         going_on = list(JobRun.objects.active().filter(pk__gt=tally.counted_to, pk__lte=settled).order_by("pk").values_list("pk", flat=True)[:MAX_LATE])
         settled = going_on[-1] if len(going_on) == MAX_LATE else settled
-        late = list(JobRun.objects.finished().filter(pk__in=LateRun.objects.values("run")).order_by("pk").values_list("pk", flat=True))
+        late = list(JobRun.objects.finished().filter(pk__in=PendingRollup.objects.values("run")).order_by("pk").values_list("pk", flat=True))
         totals = merge(
             sum_up(JobRun.objects.finished().filter(pk__gt=tally.counted_to, pk__lte=settled).exclude(pk__in=going_on)),
             *(sum_up(JobRun.objects.filter(pk__in=part)) for part in _parts(late)),
@@ -67,14 +67,14 @@ class RunTotalQuerySet(models.QuerySet["RunTotal"]):
             if not tally.move_on(settled):
                 return 0
             self._add(totals)
-            LateRun.objects.bulk_create([LateRun(run=run) for run in going_on])
-            LateRun.forget(late)
+            PendingRollup.objects.bulk_create([PendingRollup(run=run) for run in going_on])
+            PendingRollup.forget(late)
         return sum(sums.runs for sums in totals.values())
 
     def fresh_among(self, run_ids: Sequence[int]) -> Fresh:
         """What is not counted yet of these finished runs.  Only reads, so that nobody has to wait for it."""
-        tally = RunTally.objects.current()
-        late = [run for part in _parts(run_ids) for run in LateRun.objects.filter(run__in=part).values_list("run", flat=True)]
+        tally = RollupCursor.objects.current()
+        late = [run for part in _parts(run_ids) for run in PendingRollup.objects.filter(run__in=part).values_list("run", flat=True)]
         fresh = [*late, *(run for run in run_ids if run > tally.counted_to)]
         return Fresh(tally, merge(*(sum_up(JobRun.objects.filter(pk__in=part)) for part in _parts(fresh))), late)
 
@@ -85,7 +85,7 @@ class RunTotalQuerySet(models.QuerySet["RunTotal"]):
         if not fresh.tally.move_on(fresh.tally.counted_to):
             return False
         self._add(fresh.totals)
-        LateRun.forget(fresh.late)
+        PendingRollup.forget(fresh.late)
         return True
 
     def _add(self, totals: Totals) -> None:
@@ -107,7 +107,7 @@ def _parts(items: Sequence[Any], size: int = 2_000) -> Iterator[Sequence[Any]]:
 class Fresh:
     """The sums of some fresh runs, which hold as long as the tally is at this version."""
 
-    tally: RunTally
+    tally: RollupCursor
     totals: Totals
     late: Sequence[int]
 
@@ -135,28 +135,28 @@ class RunTotal(models.Model):
         return f"{self.job_id} {self.status}: {self.runs}"
 
     @property
-    def sums(self) -> Sums:
+    def sums(self) -> RunStats:
         durations = Histogram(self.durations or no_durations().counts, self.durations_sum)
-        return Sums(self.runs, durations, Histogram(self.delays or no_delays().counts, self.delays_sum), self.last_finished_at)
+        return RunStats(self.runs, durations, Histogram(self.delays or no_delays().counts, self.delays_sum), self.last_finished_at)
 
     @sums.setter
-    def sums(self, sums: Sums) -> None:
+    def sums(self, sums: RunStats) -> None:
         self.runs, self.last_finished_at = sums.runs, sums.last_finished_at
         self.durations, self.durations_sum = sums.durations.counts, sums.durations.sum
         self.delays, self.delays_sum = sums.delays.counts, sums.delays.sum
 
 
-class RunTallyQuerySet(models.QuerySet["RunTally"]):
-    def current(self) -> RunTally:
+class RollupCursorQuerySet(models.QuerySet["RollupCursor"]):
+    def current(self) -> RollupCursor:
         return self.get_or_create(pk=1)[0]
 
-    def locked(self) -> RunTally:
+    def locked(self) -> RollupCursor:
         """The tally, held until the transaction ends."""
         self.current()
         return self.select_for_update().get(pk=1)
 
 
-class RunTally(models.Model):
+class RollupCursor(models.Model):
     """One row: how far the runs are counted."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
@@ -165,9 +165,10 @@ class RunTally(models.Model):
     seen_to = models.PositiveBigIntegerField(default=0)
     seen_in = models.PositiveBigIntegerField(default=0)
 
-    objects = RunTallyQuerySet.as_manager()
+    objects = RollupCursorQuerySet.as_manager()
 
     class Meta:
+        db_table = "jobs_runtally"
         constraints = (models.CheckConstraint(name="jobs_one_tally", condition=Q(id=1)),)
 
     def __str__(self) -> str:
@@ -176,11 +177,11 @@ class RunTally(models.Model):
     def fresh(self) -> tuple[JobRunQuerySet, JobRunQuerySet]:
         """Finished runs that are not counted yet: those after the tally, and the late ones."""
         finished = JobRun.objects.finished()
-        return finished.filter(pk__gt=self.counted_to), finished.filter(pk__lte=self.counted_to, pk__in=LateRun.objects.values("run"))
+        return finished.filter(pk__gt=self.counted_to), finished.filter(pk__lte=self.counted_to, pk__in=PendingRollup.objects.values("run"))
 
     def move_on(self, counted_to: int) -> bool:
         """Take the next version; False when somebody else took it first."""
-        return bool(RunTally.objects.filter(pk=1, version=self.version).update(version=F("version") + 1, counted_to=counted_to))
+        return bool(RollupCursor.objects.filter(pk=1, version=self.version).update(version=F("version") + 1, counted_to=counted_to))
 
     def settle(self) -> int:
         """An id up to which every run that there will ever be is there already.
@@ -199,14 +200,17 @@ class RunTally(models.Model):
         if oldest_transaction < self.seen_in:
             return self.counted_to
         if last != self.seen_to:
-            RunTally.objects.filter(pk=1, version=self.version).update(seen_to=last, seen_in=newest_transaction)
+            RollupCursor.objects.filter(pk=1, version=self.version).update(seen_to=last, seen_in=newest_transaction)
         return max(self.seen_to, self.counted_to)
 
 
-class LateRun(models.Model):
+class PendingRollup(models.Model):
     """A run that was still going on when the tally passed its id."""
 
     run = models.BigIntegerField(primary_key=True)
+
+    class Meta:
+        db_table = "jobs_laterun"
 
     def __str__(self) -> str:
         return str(self.run)

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.maintenance.prune import JOBS_AT_ONCE, SLICE, prune
 from jobs.models import JobDefinition, JobRun, Status
-from jobs.models.run_totals import Fresh, RunTally, RunTotal
+from jobs.models.run_totals import Fresh, RollupCursor, RunTotal
 from tests.jobs.engine.manual_scheduler import START, define, seconds
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +77,7 @@ def test_runs_are_counted_once_when_somebody_counts_while_they_are_pruned(monkey
         looks.append(len(run_ids))
         if len(looks) == 1:
             monkeypatch.setattr("jobs.models.run_totals.ROLL_UP_FROM", 1)
-            RunTally.objects.filter(pk=1).update(seen_to=max(run_ids))  # as if it had been settled before
+            RollupCursor.objects.filter(pk=1).update(seen_to=max(run_ids))  # as if it had been settled before
             assert RunTotal.objects.roll_up() == 5
         return fresh
 

@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.maintenance.prune import prune
-from jobs.models import JobRun, LateRun, RunTally, RunTotal, SchedulerInstance, run_totals
+from jobs.models import JobRun, PendingRollup, RollupCursor, RunTotal, SchedulerInstance, run_totals
 from jobs.monitoring.exposition import TEXT
 from tests.support.api import MONITOR_KEY
 from tests.support.rows import make_job, make_run, schedule
@@ -129,7 +129,7 @@ def test_a_run_that_ends_after_later_ones_were_counted_is_counted_once(no_neighb
 
     def is_stepped_over() -> bool:
         assert total() == 19
-        return list(LateRun.objects.values_list("run", flat=True)) == [late.pk]
+        return list(PendingRollup.objects.values_list("run", flat=True)) == [late.pk]
 
     wait_until(is_stepped_over, message="the run that is going on was never stepped over")
     JobRun.objects.filter(pk=late.pk).update(status="failed", finished_at=now())
@@ -139,7 +139,7 @@ def test_a_run_that_ends_after_later_ones_were_counted_is_counted_once(no_neighb
 
     def is_counted() -> bool:
         assert (total("failed"), total()) == (1, 19)
-        return not LateRun.objects.exists()
+        return not PendingRollup.objects.exists()
 
     wait_until(is_counted, message="the late run was never counted for good")
 
@@ -152,7 +152,7 @@ def test_a_late_run_that_is_pruned_is_counted_once(rolls_up_early: None) -> None
     JobRun.objects.filter(pk=late.pk).update(status="succeeded", finished_at=now())
     prune(now())
     assert total() == 5
-    assert not LateRun.objects.exists()
+    assert not PendingRollup.objects.exists()
 
 
 def test_counting_in_many_processes_at_once_counts_each_run_once(rolls_up_early: None) -> None:
@@ -201,6 +201,6 @@ def test_a_smaller_id_that_commits_later_is_counted(no_neighbours: None, rolls_u
 
     def is_counted() -> bool:
         assert total() == 2
-        return RunTally.objects.current().counted_to == JobRun.objects.latest("pk").pk
+        return RollupCursor.objects.current().counted_to == JobRun.objects.latest("pk").pk
 
     wait_until(is_counted, message="the slow run was never counted for good")
