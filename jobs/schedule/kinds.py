@@ -15,14 +15,14 @@ FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Trigger(TextChoices):
-    INTERVAL = "interval", _("at an interval")
-    CRON = "cron", _("on a cron schedule")
-    ONCE = "once", _("once")
-    MANUAL = "manual", _("manually only")
+    INTERVAL = "interval", _("At an interval")
+    CRON = "cron", _("On a cron schedule")
+    ONCE = "once", _("Once")
+    MANUAL = "manual", _("Manually only")
 
 
 class Status(TextChoices):
-    """What became of a slot or a request: the first two are in progress, the others are final."""
+    """The state of a run: the first two are in progress, the others are final."""
 
     QUEUED = "queued", _("queued")
     RUNNING = "running", _("running")

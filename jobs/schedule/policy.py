@@ -38,29 +38,29 @@ class Answer:
     reason: str = ""
 
 
-def decide(schedule: Schedule, policy: Policy, due: Due, judged_at: datetime, occupied: int, met: int | None = None) -> list[Answer]:
+def decide(schedule: Schedule, policy: Policy, due: Due, judged_at: datetime, occupied: int, blocking_run_id: int | None = None) -> list[Answer]:
     """Answer all slots of `due`.
 
-    `judged_at` is the time that decides about lateness; `occupied` counts the runs of this job that are going on
-    anywhere, and `met` is the id of the oldest of them.
+    `judged_at` is the time that decides about lateness.  `occupied` counts the runs of this job that are in progress on
+    any scheduler, and `blocking_run_id` is the oldest of them.
     """
     if policy.coalesce or due.count == 1:
-        return [_one_for_all(policy, due, judged_at, occupied, met)]
-    return _one_by_one(schedule, policy, due, judged_at, occupied, met)
+        return [_one_for_all(policy, due, judged_at, occupied, blocking_run_id)]
+    return _one_by_one(schedule, policy, due, judged_at, occupied, blocking_run_id)
 
 
-def _one_for_all(policy: Policy, due: Due, judged_at: datetime, occupied: int, met: int | None) -> Answer:
+def _one_for_all(policy: Policy, due: Due, judged_at: datetime, occupied: int, blocking_run_id: int | None) -> Answer:
     if policy.is_late(due.last, judged_at):
         return _missed(policy, due.last, due.count, judged_at)
     if occupied >= policy.max_instances:
-        return _skipped(due.last, due.count, met)
-    reason = f"one run for {due.count} slots since {due.first.isoformat()}" if due.count > 1 else ""
+        return _skipped(due.last, due.count, blocking_run_id)
+    reason = f"covers {due.count} scheduled times since {due.first.isoformat()}" if due.count > 1 else ""
     return Answer(due.last, due.count, Status.RUNNING, reason)
 
 
-def _one_by_one(schedule: Schedule, policy: Policy, due: Due, judged_at: datetime, occupied: int, met: int | None) -> list[Answer]:
+def _one_by_one(schedule: Schedule, policy: Policy, due: Due, judged_at: datetime, occupied: int, blocking_run_id: int | None) -> list[Answer]:
     if occupied >= policy.max_instances:
-        return [_skipped(due.last, due.count, met)]
+        return [_skipped(due.last, due.count, blocking_run_id)]
     recent = _latest(schedule, due)
     room = policy.max_instances - occupied
     answers: list[Answer] = []
@@ -88,9 +88,9 @@ def _latest(schedule: Schedule, due: Due) -> list[datetime]:
 def _missed(policy: Policy, slot: datetime, slots: int, judged_at: datetime) -> Answer:
     late = (judged_at - slot).total_seconds()
     if policy.is_late(slot, judged_at):
-        return Answer(slot, slots, Status.MISSED, f"{late:.1f} s late; still on time would have been {policy.misfire_grace_seconds} s")
-    return Answer(slot, slots, Status.MISSED, f"more than {CATCH_UP_LIMIT} slots were waiting; only the last {CATCH_UP_LIMIT} run")
+        return Answer(slot, slots, Status.MISSED, f"{late:.1f} s late, {policy.misfire_grace_seconds} s allowed")
+    return Answer(slot, slots, Status.MISSED, f"only the last {CATCH_UP_LIMIT} scheduled times are caught up with")
 
 
-def _skipped(slot: datetime, slots: int, met: int | None) -> Answer:
-    return Answer(slot, slots, Status.SKIPPED, f"run {met} was still in progress")
+def _skipped(slot: datetime, slots: int, blocking_run_id: int | None) -> Answer:
+    return Answer(slot, slots, Status.SKIPPED, f"run {blocking_run_id} was still in progress")

@@ -1,4 +1,4 @@
-"""What a schedule may say: cron expressions and time zones.  Each error names the part that is wrong."""
+"""Validation of cron expressions and time zones.  Each error names the part that is wrong."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ _CRON_FIELD = re.compile(r"(?:[0-9A-Za-z*/#-]{1,12})(?:,[0-9A-Za-z*/#-]{1,12}){0
 
 
 def expand_cron(expression: str) -> str:
-    """The five fields behind an alias such as @hourly; any other expression as it is, spaces folded."""
+    """The five fields of an alias such as @hourly; any other expression with its spaces folded."""
     folded = " ".join(expression.split())
     return CRON_ALIASES.get(folded.lower(), folded)
 
 
 def cron_problem(expression: str) -> str | None:
-    """Why `expression` is no cron expression that ever fires, or None when it is one.
+    """What is wrong with a cron expression, or None: five fields as in Debian's cron(8), or an alias such as @hourly, that fire at least once.
 
-    Five fields as in Debian's cron(8), or an alias such as @hourly.  Answers within milliseconds whatever it is given.
+    Takes at most milliseconds, for hostile input too.
     """
     return _cron_problem(expression, get_language())
 
 
 @lru_cache(maxsize=4096)
 def _cron_problem(expression: str, language: str | None) -> str | None:
-    """`language` keeps the answers of one language from being given in another."""
+    """`language` is part of the cache key, because the answer is translated."""
     if len(expression) > 255:
-        return _("expected at most 255 characters")
+        return _("Expected at most 255 characters.")
     expanded = expand_cron(expression)
     if expanded.startswith("@"):
-        return _("%(alias)s is no known alias; expected one of %(known)s") % {"alias": expanded, "known": ", ".join(CRON_ALIASES)}
+        return _("%(alias)s is not a known alias; use one of %(known)s.") % {"alias": expanded, "known": ", ".join(CRON_ALIASES)}
     fields = expanded.split(" ")
     if len(fields) != 5:
-        return _("expected five fields (minute hour day-of-month month day-of-week) or an alias such as @hourly, got %(count)d") % {
+        return _("Expected five fields (minute hour day-of-month month day-of-week) or an alias such as @hourly, got %(count)d.") % {
             "count": len(fields) if expanded else 0
         }
     for field, name in zip(fields, (_("minute"), _("hour"), _("day-of-month"), _("month"), _("day-of-week")), strict=True):
         if not _CRON_FIELD.fullmatch(field) or re.search(r"\d{3}", field):
-            return _("the %(name)s field cannot be %(field)s") % {"name": name, "field": field[:40]}
+            return _("The %(name)s field cannot be %(field)s.") % {"name": name, "field": field[:40]}
     try:
         next(CronSim(expanded, datetime(2024, 1, 1, tzinfo=UTC)))
     except CronSimError as error:
         return _cron_sim_message(str(error), fields)
     except StopIteration:
-        return _("it never fires: no date fits")
+        return _("It never fires: no such date exists.")
     return None
 
 
@@ -74,7 +74,7 @@ def _cron_sim_message(message: str, fields: list[str]) -> str:
     }
     for (name, values), field in zip(allowed.items(), fields, strict=True):
         if message == f"Bad {name}":
-            return _("the %(name)s field cannot be %(field)s; expected %(values)s, lists, ranges and steps of them, on dates that exist") % {
+            return _("The %(name)s field cannot be %(field)s. Expected %(values)s, or lists, ranges and steps of these, on dates that exist.") % {
                 "name": name,
                 "field": field,
                 "values": values,
@@ -83,16 +83,14 @@ def _cron_sim_message(message: str, fields: list[str]) -> str:
 
 
 def validate_cron(expression: str) -> None:
-    """Raise ValidationError when `expression` is no cron expression that ever fires."""
+    """Raise ValidationError when `cron_problem` finds something wrong."""
     if problem := cron_problem(expression):
         raise ValidationError(problem, code="invalid_cron")
 
 
 def validate_timezone(name: str) -> None:
-    """Raise ValidationError when `name` is no IANA time zone known to this machine."""
+    """Raise ValidationError unless this machine knows the IANA time zone."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValidationError(
-            _("%(name)r is no known time zone; expected an IANA name such as Europe/Vienna"), code="invalid_timezone", params={"name": name[:60]}
-        ) from None
+        raise ValidationError(_('Unknown time zone "%(name)s". Example: Europe/Vienna.'), code="invalid_timezone", params={"name": name[:60]}) from None

@@ -58,7 +58,7 @@ def test_late_slots_share_one_run_and_say_so() -> None:
     (run,) = known(scheduler, START + seconds(200)).start
     row = JobRun.objects.get()
     assert (run.id, row.scheduled_for, row.slots) == (row.pk, START + seconds(180), 3)
-    assert row.reason.startswith("one run for 3 slots since")
+    assert row.reason.startswith("covers 3 scheduled times since")
     assert (row.status, row.instance, row.started_at, row.queued_at) == ("running", "one", START + seconds(200), START + seconds(200))
 
 

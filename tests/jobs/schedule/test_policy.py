@@ -35,7 +35,7 @@ def test_every_slot_is_accounted_for_once_and_in_order(schedule: Schedule, polic
     first = schedule.next_fire_time(START)
     assert first is not None
     due = schedule.due(first, first + timedelta(seconds=down))
-    answers = decide(schedule, policy, due, due.last + timedelta(seconds=waited), occupied, met=1)
+    answers = decide(schedule, policy, due, due.last + timedelta(seconds=waited), occupied, blocking_run_id=1)
     slots = [answer.slot for answer in answers]
     assert sum(answer.slots for answer in answers) == due.count
     assert slots == sorted(set(slots))
@@ -54,7 +54,7 @@ def test_what_runs_is_on_time_within_the_room_and_at_most_a_hundred(schedule: Sc
     assert first is not None
     due = schedule.due(first, first + timedelta(seconds=down))
     judged_at = due.last + timedelta(seconds=waited)
-    answers = decide(schedule, policy, due, judged_at, occupied, met=1)
+    answers = decide(schedule, policy, due, judged_at, occupied, blocking_run_id=1)
     assert len(starts(answers)) <= (1 if policy.coalesce else CATCH_UP_LIMIT)
     assert not any(policy.is_late(slot, judged_at) for slot in starts(answers))
     at_once = sum(answer.status == Status.RUNNING for answer in answers)
@@ -66,7 +66,7 @@ def test_what_runs_is_on_time_within_the_room_and_at_most_a_hundred(schedule: Sc
 def test_several_slots_become_one_run_that_says_so() -> None:
     (answer,) = decide(EACH_SECOND, Policy(), due_after(10), START + timedelta(seconds=9), 0)
     assert (answer.slot, answer.slots, answer.status) == (START + timedelta(seconds=9), 10, Status.RUNNING)
-    assert answer.reason == f"one run for 10 slots since {START.isoformat()}"
+    assert answer.reason == f"covers 10 scheduled times since {START.isoformat()}"
 
 
 def test_a_single_slot_on_time_needs_no_reason() -> None:
@@ -93,17 +93,17 @@ def test_lateness_counts_to_the_time_of_judgement_and_not_to_the_claim() -> None
 
 def test_a_missed_slot_says_how_late_it_was_and_what_would_have_been_on_time() -> None:
     (answer,) = decide(EACH_SECOND, Policy(), due_after(1), START + timedelta(seconds=90), 0)
-    assert answer.reason == "90.0 s late; still on time would have been 60 s"
+    assert answer.reason == "90.0 s late, 60 s allowed"
 
 
 @pytest.mark.parametrize("coalesce", [True, False])
 def test_slots_that_meet_a_full_house_are_skipped_and_name_the_run_they_met(coalesce: bool) -> None:
-    (answer,) = decide(EACH_SECOND, Policy(coalesce, max_instances=2), due_after(7), START + timedelta(seconds=7), occupied=2, met=41)
-    assert answer == Answer(START + timedelta(seconds=6), 7, Status.SKIPPED, "run 41 was still going")
+    (answer,) = decide(EACH_SECOND, Policy(coalesce, max_instances=2), due_after(7), START + timedelta(seconds=7), occupied=2, blocking_run_id=41)
+    assert answer == Answer(START + timedelta(seconds=6), 7, Status.SKIPPED, "run 41 was still in progress")
 
 
 def test_a_late_slot_is_missed_even_when_the_house_is_full() -> None:
-    (answer,) = decide(EACH_SECOND, Policy(), due_after(1), START + timedelta(seconds=61), occupied=1, met=41)
+    (answer,) = decide(EACH_SECOND, Policy(), due_after(1), START + timedelta(seconds=61), occupied=1, blocking_run_id=41)
     assert answer.status == Status.MISSED
 
 
@@ -111,13 +111,13 @@ def test_without_coalescing_a_hundred_slots_still_run_and_the_rest_is_one_missed
     answers = decide(EACH_SECOND, Policy(coalesce=False, misfire_grace_seconds=None), due_after(1000), START + timedelta(seconds=1000), 0)
     missed, *kept = answers
     assert (missed.status, missed.slot, missed.slots) == (Status.MISSED, START + timedelta(seconds=899), 900)
-    assert missed.reason == "more than 100 slots were waiting; only the last 100 run"
+    assert missed.reason == "only the last 100 scheduled times are caught up with"
     assert [answer.slot for answer in kept] == [START + timedelta(seconds=n) for n in range(900, 1000)]
     assert [answer.status for answer in kept] == [Status.RUNNING] + [Status.QUEUED] * 99
 
 
 def test_without_coalescing_as_many_start_at_once_as_may_run_at_once() -> None:
-    answers = decide(EACH_SECOND, Policy(coalesce=False, max_instances=3), due_after(5), START + timedelta(seconds=5), occupied=1, met=1)
+    answers = decide(EACH_SECOND, Policy(coalesce=False, max_instances=3), due_after(5), START + timedelta(seconds=5), occupied=1, blocking_run_id=1)
     assert [answer.status for answer in answers] == [Status.RUNNING, Status.RUNNING, Status.QUEUED, Status.QUEUED, Status.QUEUED]
 
 

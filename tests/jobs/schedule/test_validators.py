@@ -23,22 +23,22 @@ def test_what_cron_understands_is_accepted(expression: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "problem"),
     [
-        ("61 * * * *", "the minute field cannot be 61; expected 0-59"),
-        ("* 24 * * *", "the hour field cannot be 24; expected 0-23"),
-        ("* * 0 * *", "the day-of-month field cannot be 0"),
-        ("* * * FOO *", "the month field cannot be FOO"),
-        ("* * * * 8", "the day-of-week field cannot be 8"),
-        ("0 0 31 2 *", "the day-of-month field cannot be 31; expected 1-31, lists, ranges and steps of them, on dates that exist"),
-        ("0 0 1--100000000 * *", "the day-of-month field cannot be 1--100000000"),
-        ("*/0 * * * *", "the minute field cannot be */0"),
-        ("5-1 * * * *", "the minute field cannot be 5-1"),
-        ("", "expected five fields (minute hour day-of-month month day-of-week) or an alias such as @hourly, got 0"),
+        ("61 * * * *", "The minute field cannot be 61. Expected 0-59"),
+        ("* 24 * * *", "The hour field cannot be 24. Expected 0-23"),
+        ("* * 0 * *", "The day-of-month field cannot be 0"),
+        ("* * * FOO *", "The month field cannot be FOO"),
+        ("* * * * 8", "The day-of-week field cannot be 8"),
+        ("0 0 31 2 *", "The day-of-month field cannot be 31. Expected 1-31, or lists, ranges and steps of these, on dates that exist"),
+        ("0 0 1--100000000 * *", "The day-of-month field cannot be 1--100000000"),
+        ("*/0 * * * *", "The minute field cannot be */0"),
+        ("5-1 * * * *", "The minute field cannot be 5-1"),
+        ("", "Expected five fields (minute hour day-of-month month day-of-week) or an alias such as @hourly, got 0"),
         ("* * * *", "got 4"),
         ("* * * * * *", "got 6"),
-        ("@reboot", "@reboot is no known alias; expected one of @yearly"),
-        ("* * * * \0", "the day-of-week field cannot be"),
-        ("* " * 200, "expected at most 255 characters"),
-        ("٣ * * * *", "the minute field cannot be"),
+        ("@reboot", "@reboot is not a known alias; use one of @yearly"),
+        ("* * * * \0", "The day-of-week field cannot be"),
+        ("* " * 200, "Expected at most 255 characters"),
+        ("٣ * * * *", "The minute field cannot be"),
     ],
 )
 def test_what_cron_does_not_understand_is_refused_with_the_part_that_is_wrong(expression: str, problem: str) -> None:
@@ -88,6 +88,6 @@ def test_iana_zones_are_accepted(zone: str) -> None:
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd", "/etc/passwd", "Europe", "a\0b", "x" * 5000, "UTC\n"])
-def test_anything_else_is_no_zone(zone: str) -> None:
-    with pytest.raises(ValidationError, match="is no known time zone; expected an IANA name"):
+def test_any_other_time_zone_is_refused(zone: str) -> None:
+    with pytest.raises(ValidationError, match="Unknown time zone"):
         validate_timezone(zone)
