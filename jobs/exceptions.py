@@ -25,6 +25,7 @@ class FunctionExists(JobsError):
     """Two functions ask for one name."""
 
     def __init__(self, name: str, first: str, second: str) -> None:
+        self.name = name
         super().__init__(f"two job functions are registered as {name!r}: {first} and {second}; rename one of them")
 
 

@@ -12,9 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
+import structlog
+from django.apps import apps
 from django.conf import settings
+from django.db.models import Model
 
 from jobs.exceptions import FunctionExists, NoCurrentRun, UnknownFunction
+
+log = structlog.get_logger()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -78,6 +83,7 @@ class JobFunction:
 
 
 _functions: dict[str, JobFunction] = {}
+_rejected: list[FunctionExists] = []
 _current_run: ContextVar[CurrentRun | None] = ContextVar("current_run", default=None)
 
 
@@ -118,7 +124,8 @@ def job(
         )
         known = _functions.setdefault(name, entry)
         if known.function is not function and _where(known.function) != _where(function):
-            raise FunctionExists(name, _where(known.function), _where(function))
+            _rejected.append(error := FunctionExists(name, _where(known.function), _where(function)))
+            raise error
         _functions[name] = entry
         return function
 
@@ -142,6 +149,11 @@ def all_functions() -> list[JobFunction]:
     return sorted(_functions.values(), key=lambda entry: entry.name)
 
 
+def rejected_functions() -> list[FunctionExists]:
+    """The FunctionExists errors so far, for a system check: the importer of the module may have caught one."""
+    return list(_rejected)
+
+
 def function_choices() -> list[tuple[str, str]]:
     """Choices for a form field; a callable, so that a new function needs no migration."""
     return [(entry.name, entry.title) for entry in all_functions()]
@@ -150,6 +162,21 @@ def function_choices() -> list[tuple[str, str]]:
 def unregister(name: str) -> None:
     """Forget the function registered as `name`, if there is one."""
     _functions.pop(name, None)
+    _rejected[:] = [error for error in _rejected if error.name != name]
+
+
+def register_default_jobs() -> list[Model]:
+    """Make the definitions that registered functions ask for and the database lacks; returns the new ones.
+
+    Existing ones take over what the code says by now, except in fields that staff have changed.
+    """
+    # By name, because the models import this module: its path is public and stands below them.
+    definitions: Any = apps.get_model("jobs", "JobDefinition").objects
+    made = definitions.register_defaults()
+    for definition in made:
+        log.info("job_registered", job=definition.pk, function=definition.function)
+    log.info("default_jobs_registered", made=len(made), total=definitions.current().count())
+    return list(made)
 
 
 def current_run() -> CurrentRun:

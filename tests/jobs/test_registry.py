@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 from django.test import override_settings
+from structlog.testing import capture_logs
 
 from jobs.exceptions import FunctionExists, NoCurrentRun, UnknownFunction
-from jobs.registry import all_functions, current_run, find_current_run, function_choices, get_function, job, unregister
+from jobs.registry import all_functions, current_run, find_current_run, function_choices, get_function, job, register_default_jobs, unregister
 
 pytestmark = pytest.mark.once
 
@@ -101,3 +102,16 @@ def test_outside_a_job_function_there_is_no_current_run() -> None:
     assert find_current_run() is None
     with pytest.raises(NoCurrentRun):
         current_run()
+
+
+@pytest.mark.django_db
+def test_missing_default_definitions_are_made_and_logged() -> None:
+    job("tests_one", interval=timedelta(hours=1))(one)
+    job("tests_two")(two)
+    with capture_logs() as logged:
+        made = [row.pk for row in register_default_jobs()]
+    assert "tests_one" in made
+    assert "tests_two" not in made  # it has no schedule
+    assert [line["job"] for line in logged if line["event"] == "job_registered"] == made
+    assert logged[-1] == {"event": "default_jobs_registered", "made": len(made), "total": len(made), "log_level": "info"}
+    assert register_default_jobs() == []
