@@ -13,21 +13,23 @@ from vsadmin.environment import BASE_DIR, database_settings, read_environment
 from vsadmin.logging import logging_settings
 
 ENV = read_environment()
-VERSION = __version__
 
 DEBUG = ENV.debug
 # A random key for each start is for DEBUG only; read_environment() requires one otherwise.
 SECRET_KEY = ENV.secret_key or get_random_secret_key()
 ALLOWED_HOSTS = ENV.allowed_hosts
 TRUSTED_PROXIES = ENV.trusted_proxies
-ENVIRONMENT = ENV.environment
-SCHEDULER_THREADS = ENV.scheduler_threads
+
+JOBS_ENVIRONMENT = ENV.environment
+JOBS_THREADS = ENV.scheduler_threads
+JOBS_VERSION = __version__
+JOBS_WORKING_DIRECTORY = BASE_DIR
+# Decides for the scheduler's own probe server whether a request may read /metrics; `jobs` has no API keys.
+JOBS_METRICS_GUARD = "vsadmin.api.auth.may_read_metrics"
 
 API_KEY_ADMIN = ENV.api_key_admin
 API_KEY_MONITOR = ENV.api_key_monitor
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
-# Decides for the scheduler's own probe server whether a request may read /metrics; `jobs` has no API keys.
-JOBS_METRICS_GUARD = "vsadmin.api.auth.may_read_metrics"
 
 DATA_DIR = ENV.data_dir
 SERVER_DIR = ENV.server_dir

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 
 import structlog
-from django.conf import settings
 
+from jobs import conf
 from jobs.clock import Clock, look_at_database
 from jobs.engine.executors import RunExecutor
 from jobs.engine.instance import Instance
@@ -60,11 +60,11 @@ class Heartbeat:
 
     def check_environment(self, name: str | None) -> None:
         """Compare the database's environment with this process's, and log a difference once."""
-        foreign = name if name != settings.ENVIRONMENT else None
+        foreign = name if name != conf.environment() else None
         if foreign is not None and self.foreign is None:
             log.error(
                 "scheduler_tick_failed",
-                error=f"this database belongs to the environment {foreign!r}, this process to {settings.ENVIRONMENT!r}; nothing fires until "
+                error=f"this database belongs to the environment {foreign!r}, this process to {conf.environment()!r}; nothing fires until "
                 "VS_ENVIRONMENT agrees or `manage.py jobs adopt` makes the database ours",
             )
         self.foreign = foreign

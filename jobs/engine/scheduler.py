@@ -14,9 +14,9 @@ import structlog
 from apscheduler.schedulers import SchedulerAlreadyRunningError, SchedulerNotRunningError
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
+from jobs import conf
 from jobs.clock import Clock, database_now, look_at_database
 from jobs.engine.backoff import Backoff
 from jobs.engine.dispatcher import TICK_SECONDS, Dispatcher
@@ -30,7 +30,7 @@ from jobs.engine.reconcile import restore_entries
 from jobs.engine.recorder import Recorder
 from jobs.engine.statements import for_connection
 from jobs.models import DatabaseEnvironment, JobDefinition, JobRun
-from jobs.registry import find_current_run
+from jobs.registry import find_current_run, register_default_jobs
 from jobs.run_log import capture_logs
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self.backoff = Backoff()
         self.drain_seconds = drain_seconds
         self.once = once
-        self._threads = threads or settings.SCHEDULER_THREADS
+        self._threads = threads or conf.threads()
         self.closing = False
         self.stopped_at = 0.0
         self._event = threading.Event()
@@ -199,10 +199,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             self.clock.restart(latest)
 
     def _register(self) -> None:
-        made = JobDefinition.objects.register_defaults()
-        for definition in made:
-            log.info("job_registered", job=definition.pk, function=definition.function)
-        log.info("default_jobs_registered", made=len(made), total=JobDefinition.objects.current().count())
+        register_default_jobs()
         JobDefinition.objects.request_at_start()
         restore_entries(self.clock.now())
         self._registered = True

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
+
+from jobs import conf
 
 
 class DatabaseEnvironmentQuerySet(models.QuerySet["DatabaseEnvironment"]):
     def claim(self) -> DatabaseEnvironment:
         """The database's environment; the first scheduler writes its own."""
-        row, _created = self.get_or_create(pk=1, defaults={"name": settings.ENVIRONMENT})
+        row, _created = self.get_or_create(pk=1, defaults={"name": conf.environment()})
         return row
 
     def adopt(self) -> DatabaseEnvironment:
         """Make the database belong to this process's environment."""
-        row, _created = self.update_or_create(pk=1, defaults={"name": settings.ENVIRONMENT, "since": now()})
+        row, _created = self.update_or_create(pk=1, defaults={"name": conf.environment(), "since": now()})
         return row
 
     def foreign(self) -> DatabaseEnvironmentQuerySet:
         """The database's environment when it isn't ours."""
-        return self.filter(pk=1).exclude(name=settings.ENVIRONMENT)
+        return self.filter(pk=1).exclude(name=conf.environment())
 
 
 class DatabaseEnvironment(models.Model):
-    """One row: the `VS_ENVIRONMENT` of the first scheduler that used this database, or of the last that adopted it."""
+    """One row: the `JOBS_ENVIRONMENT` of the first scheduler that used this database, or of the last that adopted it."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     name = models.CharField(_("environment"), max_length=100)

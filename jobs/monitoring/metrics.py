@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from platform import python_version
 
-from django.conf import settings
 from django.db import connection
 from django.utils.timezone import now
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from jobs import conf
 from jobs.models import JobDefinition, RunTotal, Status
 from jobs.models.run_stats import DELAY_BOUNDS, DURATION_BOUNDS, Histogram, Totals
 from jobs.models.scheduled import is_overdue
@@ -69,7 +69,7 @@ def _queued() -> int:
 
 def _scheduler(status: SchedulerStatus, now: datetime) -> Iterator[Metric]:
     last_tick = None if status.last_tick_age_seconds is None else now - timedelta(seconds=status.last_tick_age_seconds)
-    yield _gauge("vsadmin_build_info", "The versions of this process; always 1.", 1, version=getattr(settings, "VERSION", ""), python=python_version())
+    yield _gauge("vsadmin_build_info", "The versions of this process; always 1.", 1, version=conf.version(), python=python_version())
     yield _gauge("vsadmin_scheduler_up", "1 while a scheduler completed a tick within the last 10 s.", status.status == "running")
     yield _gauge("vsadmin_scheduler_instances", "Schedulers that completed a tick within the last 10 s.", status.instances)
     yield _gauge("vsadmin_scheduler_last_tick_timestamp_seconds", "When a scheduler last completed a tick; 0: never.", _timestamp(last_tick))

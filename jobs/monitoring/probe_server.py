@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 
+from jobs import conf
 from jobs.monitoring.deadline import DeadlineCheck
 from jobs.monitoring.exposition import OPENMETRICS, TEXT, compress, negotiate
 from jobs.monitoring.readiness import why_not_ready
@@ -84,7 +84,7 @@ class ProbeServer(ThreadingHTTPServer):
 
 
 def _may_read_metrics(headers: Mapping[str, str]) -> bool:
-    path = getattr(settings, "JOBS_METRICS_GUARD", "")
+    path = conf.metrics_guard()
     try:
         return not path or bool(import_string(path)(headers))
     finally:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from django.conf import settings
 from django.db import connection
 
+from jobs import conf
 from jobs.models.instance import ALIVE_FOR
 from jobs.models.scheduled import OVERDUE_AFTER
 
@@ -52,10 +52,10 @@ UNKNOWN = SchedulerStatus(problem="the database does not answer")
 def read_status() -> SchedulerStatus:
     """Raises DatabaseError."""
     jobs, overdue, running, stuck, last_tick, environment, now = _row()
-    foreign = environment is not None and environment != settings.ENVIRONMENT
+    foreign = environment is not None and environment != conf.environment()
     problem = None
     if foreign:
-        problem = f"the database belongs to the environment {environment!r}, this is {settings.ENVIRONMENT!r}; `manage.py jobs adopt` makes it ours"
+        problem = f"the database belongs to the environment {environment!r}, this is {conf.environment()!r}; `manage.py jobs adopt` makes it ours"
     elif stuck:
         problem = f"threads stuck in a job function: {stuck}; the scheduler replaced them, and they end when it ends"
     return SchedulerStatus(

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from django.conf import settings
-
+from jobs import conf
 from jobs.engine.execute import failed, stopped
 from jobs.engine.executors.base import STOP_GRACE, Report
 from jobs.engine.executors.loop import LoopExecutor
@@ -42,7 +41,7 @@ class ProcessExecutor(LoopExecutor):
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "django", "runjob", str(run.id), "--outcome-fd", str(writer_fd)),
-                cwd=settings.BASE_DIR,
+                cwd=conf.working_directory(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 start_new_session=True,

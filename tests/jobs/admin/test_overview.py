@@ -53,7 +53,7 @@ def test_the_overview_without_jobs_explains_how_to_start(admin: Client) -> None:
 def test_a_database_of_another_environment_is_explained(admin: Client, make_job: Any) -> None:
     make_job()
     DatabaseEnvironment.objects.create(pk=1, name="production")
-    with override_settings(ENVIRONMENT="rehearsal"):
+    with override_settings(JOBS_ENVIRONMENT="rehearsal"):
         assert "belongs to the environment “production”" in admin.get("/admin/").content.decode()
 
 

@@ -1,0 +1,32 @@
+"""The app's settings, and their defaults.  Each is read when it is used, never at import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+
+def environment() -> str:
+    """`JOBS_ENVIRONMENT`: a scheduler fires nothing from a database that belongs to another environment."""
+    return getattr(settings, "JOBS_ENVIRONMENT", "default")
+
+
+def threads() -> int:
+    """`JOBS_THREADS`: how many runs of sync functions one scheduler has in progress at a time."""
+    return getattr(settings, "JOBS_THREADS", 10)
+
+
+def version() -> str:
+    """`JOBS_VERSION`: the project's version, which metrics and the list of schedulers show."""
+    return getattr(settings, "JOBS_VERSION", "")
+
+
+def metrics_guard() -> str:
+    """`JOBS_METRICS_GUARD`: dotted path of a function that is given a request's headers and says whether the client may read metrics."""
+    return getattr(settings, "JOBS_METRICS_GUARD", "")
+
+
+def working_directory() -> Path:
+    """`JOBS_WORKING_DIRECTORY`: where processes that execute runs start; the project must be importable from there."""
+    return Path(getattr(settings, "JOBS_WORKING_DIRECTORY", "") or Path.cwd())
