@@ -8,5 +8,6 @@ class JobsConfig(AppConfig):
     verbose_name = _("Jobs")
 
     def ready(self) -> None:
-        """Import the `jobs` module of every installed app, so that each `@job` is registered."""
+        """Import the `jobs` module of every installed app, so that each `@job` is registered, and the system checks."""
         autodiscover_modules("jobs")
+        from jobs import checks  # noqa: F401 -- it imports the models, which are there only now

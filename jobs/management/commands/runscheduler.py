@@ -6,11 +6,12 @@ import gc
 import time
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from jobs import conf
+from jobs.checks import TAG
 from jobs.engine.scheduler import Scheduler
 from jobs.engine.signals import SignalWatch
 from jobs.monitoring.probe_server import serve
@@ -21,7 +22,7 @@ GARBAGE_THRESHOLD = 20_000
 
 class Command(BaseCommand):
     help = "Run the scheduler: SIGTERM or SIGINT lets running jobs complete (30 s at most); a second one ends at once."
-    requires_system_checks: list[str] = []
+    requires_system_checks = (TAG,)  # ours take a millisecond and need no database; all of Django's would import the site's pages
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drain-seconds", type=float, default=30.0, help="how long running jobs may go on after a signal (default 30)")
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--health-port", type=int, metavar="N", help="serve /livez, /readyz and /metrics on this port")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        scheduler = Scheduler(version=getattr(settings, "VERSION", ""), drain_seconds=options["drain_seconds"], once=options["once"])
+        scheduler = Scheduler(version=conf.version(), drain_seconds=options["drain_seconds"], once=options["once"])
         SignalWatch(scheduler).start()
         if options["health_port"] is not None:
             self._serve_probes(options["health_port"], scheduler)
