@@ -153,21 +153,25 @@ def test_a_job_that_is_paused_until_somebody_resumes_it_has_no_next_fire_time(fi
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "first", "count"),
     [
-        {"trigger": "interval", "interval_seconds": 31_622_400, "starts_at": datetime(9999, 12, 31, 12, tzinfo=UTC)},
-        {"trigger": "interval", "interval_seconds": 90_000, "starts_at": datetime(9999, 12, 29, tzinfo=UTC), "jitter_seconds": 86_400},
-        {"trigger": "once", "run_at": datetime(9999, 12, 30, 23, tzinfo=UTC), "jitter_seconds": 86_400},
-        {"trigger": "cron", "cron": "0 0 * * *", "timezone": "America/New_York", "starts_at": datetime(1, 1, 1, tzinfo=UTC)},
-        {"trigger": "interval", "interval_seconds": 1, "starts_at": datetime(1, 1, 1, tzinfo=UTC), "jitter_seconds": 60},
-        {"trigger": "interval", "interval_seconds": 60, "paused_until": datetime(1, 1, 1, tzinfo=UTC)},
+        ({"trigger": "interval", "interval_seconds": 31_622_400, "starts_at": datetime(9999, 12, 31, 12, tzinfo=UTC)}, datetime(9999, 12, 31, 12, tzinfo=UTC), 1),
+        (
+            {"trigger": "interval", "interval_seconds": 90_000, "starts_at": datetime(9999, 12, 29, tzinfo=UTC), "jitter_seconds": 86_400},
+            datetime(9999, 12, 29, tzinfo=UTC),
+            2,
+        ),
+        ({"trigger": "once", "run_at": datetime(9999, 12, 30, 23, tzinfo=UTC), "jitter_seconds": 86_400}, datetime(9999, 12, 30, 23, tzinfo=UTC), 1),
+        ({"trigger": "cron", "cron": "0 0 * * *", "timezone": "America/New_York", "starts_at": datetime(1, 1, 1, tzinfo=UTC)}, START, 3),
+        ({"trigger": "interval", "interval_seconds": 1, "starts_at": datetime(1, 1, 1, tzinfo=UTC), "jitter_seconds": 60}, START, 3),
+        ({"trigger": "interval", "interval_seconds": 60, "paused_until": datetime(1, 1, 1, tzinfo=UTC)}, START, 3),
     ],
 )
-def test_the_ends_of_time_are_dates_like_others(fields: dict[str, object]) -> None:
-    definition = JobDefinition(id="x", created_at=START, **fields)
-    fires = definition.schedule.upcoming(START, 3)
+def test_schedules_fire_at_both_ends_of_the_calendar(fields: dict[str, object], first: datetime, count: int) -> None:
+    fires = JobDefinition(id="x", created_at=START, scheduled_from=START, **fields).schedule.upcoming(START, 3)
+    assert len(fires) == count
     assert fires == sorted(set(fires))
-    assert all(fire > START for fire in fires)
+    assert timedelta(0) <= fires[0] - first <= timedelta(days=1)
 
 
 def test_slots_at_the_end_of_a_pause_and_later_fire_again() -> None:
