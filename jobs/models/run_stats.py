@@ -1,4 +1,4 @@
-"""RunStats over finished runs: how many, how long they took, how late they started."""
+"""Sums over finished runs: how many, how long they took, how late they started."""
 
 from __future__ import annotations
 

@@ -1,12 +1,15 @@
-"""How many runs there have been: totals that survive the runs, and so never fall.
+"""How many runs there have been: totals that outlive the runs' rows, and so never fall.
 
-Every finished run is in exactly one of two sets.  *Counted*: it was added to `RunTotal`.  *Fresh*: it was not, and
-still has its row; its id is greater than `RollupCursor.counted_to`, or it is listed in `PendingRollup` because it was still
-going on when the tally passed it.  The true total is the sum of both, and reading it needs no lock: when the tally's
-version is the same before and after, nothing moved from one set to the other meanwhile.
+docs/run-totals.md has the proof; in short:
 
-A run moves from fresh to counted in two ways: `roll_up`, when many are fresh, so that reading stays cheap; and
-`add_pruned`, in the transaction that deletes its row.
+Each finished run is in exactly one of two sets.  A run is *rolled up* when it was added to `RunTotal`.  A run is
+*fresh* when it was not and has its row; then its id is greater than `RollupCursor.counted_to`, or is listed in
+`PendingRollup` because the run was in progress when the cursor passed it.  The true total is the sum of both sets.
+
+Two transactions move runs from fresh to rolled up: `roll_up`, once many are fresh, to keep reading cheap, and
+`add_pruned`, which deletes their rows as well.  Each begins by taking the cursor's next version, so only one of
+them can win; the sums that it adds were read before.  Reading needs no lock: when the version is the same before and
+after, no run changed its set in between.
 """
 
 from __future__ import annotations
@@ -22,74 +25,74 @@ from jobs.models.run import JobRun, JobRunQuerySet
 from jobs.models.run_stats import Histogram, RunStats, Totals, merge, no_delays, no_durations, sum_up
 
 ROLL_UP_FROM = 10_000
-"""So many fresh runs are read in a few milliseconds; with more it is time to count them for good."""
+"""Reading this many fresh runs takes a few milliseconds."""
 
 READ_ATTEMPTS = 5
-"""Then reading waits for its turn: pruning could win the race for ever."""
+"""After these, reading locks the cursor: pruning could win the race each time."""
 
-MAX_LATE = 20_000
-"""More runs than this are not stepped over at once: a query takes only so many parameters."""
+MAX_PENDING = 20_000
+"""The cursor passes at most this many runs in progress at once, because a query takes a limited number of parameters."""
 
 
 class RunTotalQuerySet(models.QuerySet["RunTotal"]):
     def current(self) -> Totals:
         """The totals as they are now, by job and status."""
         for _attempt in range(READ_ATTEMPTS):
-            tally = RollupCursor.objects.current()
-            totals = self._read(tally)
-            if RollupCursor.objects.current().version == tally.version:
+            cursor = RollupCursor.objects.current()
+            totals = self._read(cursor)
+            if RollupCursor.objects.current().version == cursor.version:
                 return totals
         with transaction.atomic():
             return self._read(RollupCursor.objects.locked())
 
-    def _read(self, tally: RollupCursor) -> Totals:
-        counted = {(row.job_id, row.status): row.sums for row in self.iterator(10_000)}
-        return merge(counted, *(sum_up(runs) for runs in tally.fresh()))
+    def _read(self, cursor: RollupCursor) -> Totals:
+        rolled_up = {(row.job_id, row.status): row.sums for row in self.iterator(10_000)}
+        return merge(rolled_up, *(sum_up(runs) for runs in cursor.fresh()))
 
     def roll_up(self) -> int:
-        """Count for good what is fresh, if that is much; returns how many runs were counted.
+        """Move fresh runs into the totals once there are many; returns how many were moved.
 
-        Any process may do it at any moment: the first to commit wins, the others have done nothing.
+        Any process may call it at any time: the first to commit wins, and the others change nothing.
         """
-        tally = RollupCursor.objects.current()
-        settled = tally.settle()
-        if settled - tally.counted_to < ROLL_UP_FROM:
+        cursor = RollupCursor.objects.current()
+        settled = cursor.settle()
+        if settled - cursor.counted_to < ROLL_UP_FROM:
             return 0
-        # The order matters: a run that ends between these two queries stays fresh, as a late one.
-        going_on = list(JobRun.objects.active().filter(pk__gt=tally.counted_to, pk__lte=settled).order_by("pk").values_list("pk", flat=True)[:MAX_LATE])
-        settled = going_on[-1] if len(going_on) == MAX_LATE else settled
-        late = list(JobRun.objects.finished().filter(pk__in=PendingRollup.objects.values("run")).order_by("pk").values_list("pk", flat=True))
+        # In this order: a run that ends between these two queries is in the list, so it stays fresh, as a pending one.
+        in_progress = list(JobRun.objects.active().filter(pk__gt=cursor.counted_to, pk__lte=settled).order_by("pk").values_list("pk", flat=True)[:MAX_PENDING])
+        settled = in_progress[-1] if len(in_progress) == MAX_PENDING else settled
+        ended = list(JobRun.objects.finished().filter(pk__in=PendingRollup.objects.values("run")).order_by("pk").values_list("pk", flat=True))
         totals = merge(
-            sum_up(JobRun.objects.finished().filter(pk__gt=tally.counted_to, pk__lte=settled).exclude(pk__in=going_on)),
-            *(sum_up(JobRun.objects.filter(pk__in=part)) for part in _parts(late)),
+            sum_up(JobRun.objects.finished().filter(pk__gt=cursor.counted_to, pk__lte=settled).exclude(pk__in=in_progress)),
+            *(sum_up(JobRun.objects.filter(pk__in=part)) for part in _parts(ended)),
         )
         with transaction.atomic():
-            if not tally.move_on(settled):
+            if not cursor.advance(settled):
                 return 0
             self._add(totals)
-            PendingRollup.objects.bulk_create([PendingRollup(run=run) for run in going_on])
-            PendingRollup.forget(late)
+            PendingRollup.objects.bulk_create([PendingRollup(run=run) for run in in_progress])
+            PendingRollup.remove(ended)
         return sum(sums.runs for sums in totals.values())
 
     def fresh_among(self, run_ids: Sequence[int]) -> Fresh:
-        """What is not counted yet of these finished runs.  Only reads, so that nobody has to wait for it."""
-        tally = RollupCursor.objects.current()
-        late = [run for part in _parts(run_ids) for run in PendingRollup.objects.filter(run__in=part).values_list("run", flat=True)]
-        fresh = [*late, *(run for run in run_ids if run > tally.counted_to)]
-        return Fresh(tally, merge(*(sum_up(JobRun.objects.filter(pk__in=part)) for part in _parts(fresh))), late)
+        """The sums of those of these finished runs that are fresh.  Only reads, so no scheduler waits for it."""
+        cursor = RollupCursor.objects.current()
+        pending = [run for part in _parts(run_ids) for run in PendingRollup.objects.filter(run__in=part).values_list("run", flat=True)]
+        fresh = [*pending, *(run for run in run_ids if run > cursor.counted_to)]
+        return Fresh(cursor, merge(*(sum_up(JobRun.objects.filter(pk__in=part)) for part in _parts(fresh))), pending)
 
     def add_pruned(self, fresh: Fresh) -> bool:
-        """Count these runs for good, in the transaction that deletes them; False when something was counted since they were looked at."""
+        """Add these sums in the transaction that deletes the rows; False when a run was rolled up since `fresh_among` read them."""
         if not fresh.totals:
             return True
-        if not fresh.tally.move_on(fresh.tally.counted_to):
+        if not fresh.cursor.advance(fresh.cursor.counted_to):
             return False
         self._add(fresh.totals)
-        PendingRollup.forget(fresh.late)
+        PendingRollup.remove(fresh.pending)
         return True
 
     def _add(self, totals: Totals) -> None:
-        """Add to the rows.  This transaction has moved the tally on and holds its row, so nobody else writes here."""
+        """Add to the rows.  This transaction has advanced the cursor and holds its row lock, so no other one writes here."""
         for keys in _parts(list(totals)):
             known = {(row.job_id, row.status): row for row in self.filter(job_id__in={job_id for job_id, _status in keys})}
             rows = [known.get(key) or RunTotal(job_id=key[0], status=key[1]) for key in keys]
@@ -105,15 +108,15 @@ def _parts(items: Sequence[Any], size: int = 2_000) -> Iterator[Sequence[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """The sums of some fresh runs, which hold as long as the tally is at this version."""
+    """The sums of some fresh runs, valid as long as the cursor has this version; `pending` are those of them that the cursor has passed."""
 
-    tally: RollupCursor
+    cursor: RollupCursor
     totals: Totals
-    late: Sequence[int]
+    pending: Sequence[int]
 
 
 class RunTotal(models.Model):
-    """The counted runs of one job that ended with one status."""
+    """The rolled up runs of one job that ended with one status."""
 
     SUMS = ["runs", "durations", "durations_sum", "delays", "delays_sum", "last_finished_at"]
 
@@ -151,13 +154,13 @@ class RollupCursorQuerySet(models.QuerySet["RollupCursor"]):
         return self.get_or_create(pk=1)[0]
 
     def locked(self) -> RollupCursor:
-        """The tally, held until the transaction ends."""
+        """The cursor, locked until the transaction ends."""
         self.current()
         return self.select_for_update().get(pk=1)
 
 
 class RollupCursor(models.Model):
-    """One row: how far the runs are counted."""
+    """One row: up to which id runs are rolled up."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     version = models.PositiveBigIntegerField(default=0)
@@ -172,22 +175,22 @@ class RollupCursor(models.Model):
         constraints = (models.CheckConstraint(name="jobs_one_tally", condition=Q(id=1)),)
 
     def __str__(self) -> str:
-        return f"counted to run {self.counted_to}"
+        return f"rolled up to run {self.counted_to}"
 
     def fresh(self) -> tuple[JobRunQuerySet, JobRunQuerySet]:
-        """Finished runs that are not counted yet: those after the tally, and the late ones."""
+        """Finished runs that are not rolled up: those after the cursor, and pending ones that have ended."""
         finished = JobRun.objects.finished()
         return finished.filter(pk__gt=self.counted_to), finished.filter(pk__lte=self.counted_to, pk__in=PendingRollup.objects.values("run"))
 
-    def move_on(self, counted_to: int) -> bool:
-        """Take the next version; False when somebody else took it first."""
+    def advance(self, counted_to: int) -> bool:
+        """Take the next version; False when another transaction has taken it."""
         return bool(RollupCursor.objects.filter(pk=1, version=self.version).update(version=F("version") + 1, counted_to=counted_to))
 
     def settle(self) -> int:
-        """An id up to which every run that there will ever be is there already.
+        """An id up to which no further row can appear.
 
-        PostgreSQL gives out ids before it commits, so a smaller one may still come.  What was seen once is settled
-        when every transaction that was open then has ended.
+        PostgreSQL gives out ids before the rows are committed, so a row with a smaller id may appear later.  The
+        greatest id of an earlier call is settled once every transaction that was open then has ended.
         """
         if connection.vendor != "postgresql":
             return JobRun.objects.aggregate(last=Max("pk"))["last"] or 0
@@ -205,7 +208,7 @@ class RollupCursor(models.Model):
 
 
 class PendingRollup(models.Model):
-    """A run that was still going on when the tally passed its id."""
+    """The id of a run that was in progress when the cursor passed it."""
 
     run = models.BigIntegerField(primary_key=True)
 
@@ -216,6 +219,6 @@ class PendingRollup(models.Model):
         return str(self.run)
 
     @classmethod
-    def forget(cls, run_ids: Sequence[int]) -> None:
+    def remove(cls, run_ids: Sequence[int]) -> None:
         for part in _parts(run_ids):
             cls.objects.filter(run__in=part).delete()

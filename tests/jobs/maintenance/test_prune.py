@@ -57,7 +57,7 @@ def test_more_than_one_slice_goes_in_one_call() -> None:
     assert prune(START + timedelta(days=1)) == {"many": 2 * SLICE + 1}
 
 
-def test_what_is_left_of_many_jobs_goes_too() -> None:
+def test_the_last_slices_of_many_jobs_share_transactions() -> None:
     for number in range(2 * JOBS_AT_ONCE + 1):
         define(f"job{number}", keep_runs=1, keep_days=None)
         make_runs(f"job{number}", 3 if number else SLICE + 2)
@@ -66,8 +66,8 @@ def test_what_is_left_of_many_jobs_goes_too() -> None:
     assert set(JobDefinition.objects.exclude(pk="job0").values_list("pruned_until", flat=True)) == {START + seconds(1)}
 
 
-def test_runs_are_counted_once_when_somebody_counts_while_they_are_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was looked at before the transaction is looked at again when the tally has moved on since."""
+def test_runs_that_are_rolled_up_while_they_are_pruned_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums read before the transaction are read again when the cursor has advanced since."""
     define("counted", keep_runs=0, keep_days=None)
     make_runs("counted", 5)
     look, looks = RunTotal.objects.fresh_among, list[int]()
