@@ -1,4 +1,4 @@
-"""The database's time: what stamps rows, and what schedulers go by, kept going by a monotonic clock between two looks at it."""
+"""The database's clock, which stamps rows and times slots; between two readings a monotonic clock carries it on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.db import connection
 
 SET_BACK = timedelta(seconds=1)
 CLOSE_ENOUGH = 0.002
-"""Seconds that a look may take; one that took longer is repeated, for this process may have slept in the middle of it."""
+"""Seconds.  A reading that took longer is repeated, because this process may have slept in the middle of it."""
 
-LOOKS = 3
+MAX_READINGS = 3
 
 
 def database_now() -> datetime:
@@ -25,75 +25,75 @@ def database_now() -> datetime:
 def _ask_postgresql() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
-    return moment
+        now: datetime = cursor.fetchone()[0]
+    return now
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the database's clock said at some moment between two readings of the monotonic one."""
+class Reading:
+    """The database's time, read at some point between two readings of the monotonic clock."""
 
-    moment: datetime
+    at: datetime
     before: float
     after: float
 
     @property
     def took(self) -> float:
-        """Seconds by which the moment may be off at most."""
+        """Seconds; `at` is off by no more."""
         return self.after - self.before
 
     @property
     def middle(self) -> float:
-        """When it was that moment, as far as one can tell."""
+        """The best guess of the monotonic time that belongs to `at`."""
         return (self.before + self.after) / 2
 
 
-def look_at_database() -> Look:
-    """The closest look of a few: a slow answer, or a thread switch before we get to read it, leaves open when it was that late."""
-    closest = _look()
-    for _ in range(LOOKS - 1):
-        if closest.took <= CLOSE_ENOUGH:
+def read_database_clock() -> Reading:
+    """The quickest of a few readings: after a slow answer or a thread switch it is uncertain when the database read its clock."""
+    quickest = _read_once()
+    for _ in range(MAX_READINGS - 1):
+        if quickest.took <= CLOSE_ENOUGH:
             break
-        closest = min(closest, _look(), key=lambda look: look.took)
-    return closest
+        quickest = min(quickest, _read_once(), key=lambda reading: reading.took)
+    return quickest
 
 
-def _look() -> Look:
+def _read_once() -> Reading:
     before = time.monotonic()
-    moment = database_now()
-    return Look(moment, before, time.monotonic())
+    at = database_now()
+    return Reading(at, before, time.monotonic())
 
 
 class Clock:
-    """Time that follows the database's clock, but not back.
+    """Follows the database's clock, but never back.
 
-    When the database's clock is set back, the slots of the repeated hour have been answered already; the clock
-    goes on from where it was, so that nothing runs twice and nothing falls silent.
+    When the database's clock is set back, the slots of the repeated hour have their answers already.  This clock then
+    goes on from where it was, so no slot runs twice and no job falls silent.
     """
 
-    def __init__(self, start: datetime, at: float | None = None) -> None:
-        self.restart(start, at)
+    def __init__(self, now: datetime, monotonic: float | None = None) -> None:
+        self.restart(now, monotonic)
 
-    def restart(self, moment: datetime, at: float | None = None) -> None:
-        """It was `moment` when the monotonic clock showed `at`, or it is now."""
-        self._anchor = (moment, time.monotonic() if at is None else at)
+    def restart(self, now: datetime, monotonic: float | None = None) -> None:
+        """Set the clock to `now`, as of a reading of the monotonic clock (None: this one)."""
+        self._anchor = (now, time.monotonic() if monotonic is None else monotonic)
 
     def now(self) -> datetime:
         return self._at(time.monotonic())
 
     def _at(self, monotonic: float) -> datetime:
-        base, base_monotonic = self._anchor  # one tuple, so that a thread never sees half of a change
+        base, base_monotonic = self._anchor  # one tuple, so that another thread never reads half of a change
         return base + timedelta(seconds=monotonic - base_monotonic)
 
-    def follow(self, look: Look) -> timedelta | None:
-        """Take over what a look at the database's clock says; returns how far that was set back, if it was.
+    def follow(self, reading: Reading) -> timedelta | None:
+        """Correct this clock by a reading; returns how far the database's clock was set back, or None.
 
-        A look says that it was `moment` at some time from `before` to `after`.  A clock that agrees is left alone and one
-        that does not is moved no further than it takes, so that a slow look never makes a good clock worse.
+        The database read its clock at some time from `before` to `after`.  When this clock agrees with the reading it
+        stays as it is; otherwise it moves no further than necessary, so that a slow reading never makes it worse.
         """
-        earliest, latest = look.moment, look.moment + timedelta(seconds=look.took)
-        ours = self._at(look.after)
+        earliest, latest = reading.at, reading.at + timedelta(seconds=reading.took)
+        ours = self._at(reading.after)
         if ours - latest > SET_BACK:
             return ours - latest
-        self._anchor = (min(max(ours, earliest), latest), look.after)
+        self._anchor = (min(max(ours, earliest), latest), reading.after)
         return None

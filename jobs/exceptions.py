@@ -1,4 +1,4 @@
-"""Everything that can go wrong by somebody's doing; each message says what was wrong, what was expected and what to do."""
+"""The app's exceptions; each message says what was wrong, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UnknownFunction(JobsError):
 
 
 class FunctionExists(JobsError):
-    """Two functions ask for one name."""
+    """A function asks for a name that another one has."""
 
     def __init__(self, name: str, first: str, second: str) -> None:
         self.name = name
@@ -53,24 +53,24 @@ class RunNotFound(JobsError):
 
 
 class JobExists(JobsError):
-    """A definition with this id is there already."""
+    """A definition with this id exists already."""
 
     def __init__(self, job_id: str, *, archived: bool = False) -> None:
         self.job_id = job_id
-        advice = "it is archived: restore it, or choose another id" if archived else "choose another id, or change the job that is there"
+        advice = "it is archived: restore it, or choose another id" if archived else "choose another id, or change the existing job"
         super().__init__(f"a job with the id {job_id!r} exists already; {advice}")
 
 
 class RevisionMismatch(JobsError):
-    """Somebody else changed the definition in between."""
+    """The definition was changed in between."""
 
     def __init__(self, job_id: str, expected: int, current: int) -> None:
         self.job_id, self.expected, self.current = job_id, expected, current
-        super().__init__(f"job {job_id!r} is at revision {current}, not {expected}: somebody changed it meanwhile; read it again and repeat the change")
+        super().__init__(f"job {job_id!r} is at revision {current}, not {expected}: it was changed in between; read it again and repeat the change")
 
 
 class JobArchived(JobsError):
-    """An archived definition was asked to do something."""
+    """The definition is archived."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -85,7 +85,7 @@ class IdempotencyKeyReused(JobsError):
 
 
 class RunFinished(JobsError):
-    """A run that has ended was asked to do something."""
+    """The run has ended."""
 
     def __init__(self, run_id: int, status: str) -> None:
         self.run_id, self.status = run_id, status

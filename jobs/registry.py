@@ -1,4 +1,4 @@
-"""The registry of job functions: which name calls which function, and with what defaults.
+"""The registry of job functions by name, with the defaults of their definitions.
 
 The database knows a function only by its name here, so a definition outlives the code it calls.
 """
@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class CurrentRun(Protocol):
-    """What a job function may know of the run it serves, and tell about it."""
+    """The interface of a run to its job function."""
 
     id: int
     job_id: str
@@ -38,7 +38,7 @@ class CurrentRun(Protocol):
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody asked for this run to be cancelled, or its time is up."""
+        """Whether a cancellation was requested, or the time limit has passed."""
 
     def write_log(self, line: str) -> None:
         """Add a line to the run's own log."""
@@ -168,7 +168,7 @@ def unregister(name: str) -> None:
 def register_default_jobs() -> list[Model]:
     """Make the definitions that registered functions ask for and the database lacks; returns the new ones.
 
-    Existing ones take over what the code says by now, except in fields that staff have changed.
+    Existing ones take over changed defaults, except in fields that staff have changed.
     """
     # By name, because the models import this module: its path is public and stands below them.
     definitions: Any = apps.get_model("jobs", "JobDefinition").objects

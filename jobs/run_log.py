@@ -1,4 +1,4 @@
-"""What a job function logs goes into its run as well, whichever logging it uses."""
+"""Copies the log lines of a job function into its run, from structlog and from the standard library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMIT = 64 * 1024
 """Characters that are kept of a log, a traceback, an error or a result."""
 
 BOUND = frozenset({"event", "level", "timestamp", "job", "run_id", "attempt"})
-"""What every line of a run would repeat."""
+"""Keys that would be the same in every line of a run."""
 
 
 def to_json(value: Any) -> str:
@@ -40,7 +40,7 @@ def _storable_value(value: Any) -> Any:
 
 
 def cut_middle(text: str, limit: int = LIMIT) -> str:
-    """`text`, or its beginning and end with a note of how much is missing between them; NUL, which PostgreSQL refuses, is dropped."""
+    """`text` made storable; a long one is cut to its beginning and end, with a note of how much is missing between them."""
     text = make_storable(text)
     if len(text) <= limit:
         return text
@@ -50,9 +50,9 @@ def cut_middle(text: str, limit: int = LIMIT) -> str:
 
 
 class RunLog:
-    """The lines of one run: the first and the last of them, and a count of what was cut between.
+    """The first and the last lines of one run, and the number of characters cut between them.
 
-    Memory stays within LIMIT plus one line of at most half of it, however much is written.
+    Memory stays within LIMIT plus one line of at most half of it.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class ReceivedLog:
 
 
 def name_run(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor that says of every event which run it belongs to."""
+    """A structlog processor that adds the current run to each event."""
     run = find_current_run()
     if run is not None:
         event.setdefault("job", run.job_id)
@@ -115,9 +115,9 @@ def copy_to_run(_logger: object, method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _event_line(moment: datetime, level: str, event: EventDict) -> str:
+def _event_line(at: datetime, level: str, event: EventDict) -> str:
     values = [f"{name}={_shown(value)}" for name, value in event.items() if name not in BOUND and name[:1] != "_"]
-    return " ".join([f"{moment:%H:%M:%S.%f}"[:-3], level, str(event.get("event", "")), *values])
+    return " ".join([f"{at:%H:%M:%S.%f}"[:-3], level, str(event.get("event", "")), *values])
 
 
 def _shown(value: object) -> str:
@@ -135,15 +135,15 @@ class RunLogHandler(logging.Handler):
         if run is not None:
             try:
                 run.write_log(self._line(record))
-            except Exception:  # noqa: BLE001 -- as every handler does: a wrong log call must not break who made it
+            except Exception:  # noqa: BLE001 -- as every handler does: a wrong log call must not break its caller
                 self.handleError(record)
 
     @staticmethod
     def _line(record: logging.LogRecord) -> str:
-        moment, level = datetime.fromtimestamp(record.created, UTC), record.levelname.lower()
+        at, level = datetime.fromtimestamp(record.created, UTC), record.levelname.lower()
         if isinstance(record.msg, dict):  # structlog's event, on its way to the formatter
-            return _event_line(moment, level, record.msg)
-        text = f"{moment:%H:%M:%S.%f}"[:-3] + f" {level} {record.getMessage()}"
+            return _event_line(at, level, record.msg)
+        text = f"{at:%H:%M:%S.%f}"[:-3] + f" {level} {record.getMessage()}"
         if record.exc_info and record.exc_info[1] is not None:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
         return text

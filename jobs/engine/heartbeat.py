@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from jobs import conf
-from jobs.clock import Clock, look_at_database
+from jobs.clock import Clock, read_database_clock
 from jobs.engine.executors import RunExecutor
 from jobs.engine.instance import Instance
 from jobs.engine.reaper import reap
@@ -43,18 +43,18 @@ class Heartbeat:
     def beat(self, executors: Sequence[RunExecutor], known_runs: Callable[[], set[int]], seconds_since_failure: float) -> bool:
         """Do the duties; returns whether runs were released that any scheduler may claim."""
         self._statements.tune()
-        look = look_at_database()
-        if set_back := self._clock.follow(look):
+        reading = read_database_clock()
+        if set_back := self._clock.follow(reading):
             log.warning("scheduler_clock_set_back", seconds=round(set_back.total_seconds(), 3))
-        self._instance.beat(look.moment, executors)
-        duties = self._statements.housekeeping(self._instance.id, look.moment)
+        self._instance.beat(reading.at, executors)
+        duties = self._statements.housekeeping(self._instance.id, reading.at)
         self.check_environment(duties.environment)
         lost = self._instance.release_lost(known_runs(), self._clock.now()) if duties.active or self._instance.has_suspects else 0
         if lost:
             log.warning("job_runs_taken_back", instance=self._instance.id, runs=lost)
         reaping = duties.silent and seconds_since_failure > CALM_BEFORE_REAPING
         if reaping:
-            reap(look.moment, self._clock.now(), except_for=self._instance.id)
+            reap(reading.at, self._clock.now(), except_for=self._instance.id)
         self.postpone()
         return reaping or lost > 0
 

@@ -17,7 +17,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from jobs import conf
-from jobs.clock import Clock, database_now, look_at_database
+from jobs.clock import Clock, database_now, read_database_clock
 from jobs.engine.backoff import Backoff
 from jobs.engine.dispatcher import TICK_SECONDS, Dispatcher
 from jobs.engine.drain import Drain
@@ -193,8 +193,8 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
     def _set_clock(self) -> None:
         """To the database's time; or to that of the last claim, if the clock was set back since."""
         latest = JobRun.objects.order_by("-pk").values_list("queued_at", flat=True).first()
-        look = look_at_database()
-        self.clock.restart(look.moment, look.middle)
+        reading = read_database_clock()
+        self.clock.restart(reading.at, reading.middle)
         if latest is not None and (now := self.clock.now()) < latest < now + CLOCK_AHEAD_AT_MOST:
             self.clock.restart(latest)
 

@@ -16,7 +16,7 @@ NAMED_AT_MOST = 100
 
 @dataclass(slots=True)
 class JobAudit:
-    """What the audit of one job found.  `unanswered` names the first hundred slots without a row; `missing` counts all."""
+    """The result of one job's audit.  `unanswered` names the first hundred slots without a row; `missing` counts all."""
 
     job_id: str
     slots: int = 0
@@ -52,7 +52,7 @@ def audit_job(definition: JobDefinition, since: datetime, now: datetime) -> JobA
 
 
 def _answered_until(definition: JobDefinition, now: datetime) -> datetime:
-    """Slots from the store's next run time on are still to come, or to be caught up with; the tick has them in hand."""
+    """Slots from the store's next run time on are in the future, or the next tick catches up with them."""
     scheduled = getattr(definition, "scheduled", None)
     if definition.applied_revision != definition.revision:
         return min(now, definition.scheduled_from)
@@ -62,7 +62,7 @@ def _answered_until(definition: JobDefinition, now: datetime) -> datetime:
 
 
 def _segments(definition: JobDefinition, since: datetime, until: datetime) -> Iterator[Segment]:
-    # Not those of an edit that came after `definition` was read: the store's next run time is older than it.
+    # Without edits after `definition` was read: the store's next run time is older than they are.
     records = list(definition.history.filter(revision__lte=definition.revision).order_by("revision", "history_id"))
     if not records:
         if definition.applied_revision:

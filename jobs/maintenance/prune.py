@@ -1,4 +1,4 @@
-"""Prune: delete old runs, in slices so small that no claim has to wait for them."""
+"""Prune: delete old runs, in slices that are too small for a claim to wait for."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SLICE = 100
 """Rows in one transaction: a few milliseconds on either database."""
 
 JOBS_AT_ONCE = 20
-"""The rests of so many jobs share a transaction."""
+"""The last slices of this many jobs share a transaction."""
 
 PAUSE = 0.025
-"""Seconds between two slices: a claim that finds SQLite locked asks again after 1, 3, 8 and 18 ms, and must not meet the next slice then."""
+"""Seconds between two slices: a claim that finds SQLite locked tries again after 1, 3, 8 and 18 ms, and must not meet the next slice."""
 
 SHARE = 2.0
-"""A slice that took longer is followed by a pause of so many times as long: most moments must be free."""
+"""The pause after a slice is at least this many times as long as the slice took, so that the database is free most of the time."""
 
 
 def prune(now: datetime) -> dict[str, int]:

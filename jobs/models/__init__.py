@@ -1,4 +1,4 @@
-"""The tables: what staff define, what became of each slot, which schedulers are alive."""
+"""The tables: job definitions, runs, schedulers, totals.  Every rule about rows lives here."""
 
 from jobs.models.author import CODE, Author
 from jobs.models.definition import JobDefinition

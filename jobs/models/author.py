@@ -1,4 +1,4 @@
-"""Who changes a definition, and from where."""
+"""The author of a change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who makes a change, and from where: `admin`, `api`, `cli` or `code`."""
+    """The author of a change; `source` is `admin`, `api`, `cli` or `code`."""
 
     name: str
     source: str

@@ -1,4 +1,4 @@
-"""What the code asks of a definition, and which of it staff have changed: staff's edits win, field by field."""
+"""The code's defaults of a definition, and the fields in which staff have changed them: staff's edits win, field by field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CodeDefaults(models.Model):
         abstract = True
 
     def code_defaults(self) -> dict[str, Any]:
-        """What the code asks for now, by field; empty for a definition that staff made."""
+        """The code's current defaults by field; empty for a definition that staff made."""
         if self.origin != "code":
             return {}
         try:
@@ -35,14 +35,14 @@ class CodeDefaults(models.Model):
             return {}
 
     def code_default(self, field: str) -> Any:
-        """What the code asks for in one field; raises ValidationError when it asks for nothing there."""
+        """The code's default of one field; raises ValidationError when there is none."""
         defaults = self.code_defaults()
         if field not in defaults:
-            raise ValidationError({field: gettext("The code gives no default for this field.")})
+            raise ValidationError({field: gettext("The code has no default for this field.")})
         return defaults[field]
 
     def outdated_defaults(self, defaults: dict[str, Any]) -> dict[str, Any]:
-        """Those of the code's `defaults` that this row does not have yet, without the fields that staff have changed."""
+        """The `defaults` from which this row differs, without the fields that staff have changed."""
         if self.origin != "code":
             return {}
         return {name: value for name, value in defaults.items() if name not in self.overridden and getattr(self, name) != value}

@@ -29,9 +29,9 @@ from jobs.schedule.validators import validate_timezone
 
 
 class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
-    """A job as staff define it: which function, when, with what arguments, and what to do when things go wrong.
+    """A job as staff define it: which function, when, with what arguments, and what to do when a run fails.
 
-    The scheduler compares `applied_revision` with `revision` and applies whatever differs.
+    A scheduler applies each row whose `applied_revision` differs from its `revision`.
     """
 
     id = models.SlugField(_("id"), max_length=100, primary_key=True, help_text=_("Letters, digits, - and _. Cannot be changed later."))
@@ -91,8 +91,8 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Rows out of the database come with `args`.  What nobody gave is this machine's time so far, and becomes the database's.
-        self._guessed = [] if args else [name for name in ("created_at", "scheduled_from") if name not in kwargs]
+        # Django passes rows from the database as `args`.  For other rows, `date` replaces defaults of this machine's clock by the database's.
+        self._undated = [] if args else [name for name in ("created_at", "scheduled_from") if name not in kwargs]
 
     def __str__(self) -> str:
         return self.title or self.pk
@@ -100,7 +100,7 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
     # -- checking ---------------------------------------------------------------------------------
 
     def clean(self) -> None:
-        """Check what no single field can: raises ValidationError keyed by field."""
+        """Check fields against each other; raises ValidationError keyed by field."""
         problems = self.schedule_problems()
         if kwargs_problem := self.kwargs_problem(self.kwargs):
             problems["kwargs"] = kwargs_problem
@@ -114,11 +114,11 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
         try:
             return get_function(self.function).bind(kwargs)
         except UnknownFunction:
-            return None  # the field `function` says it already
+            return None  # the field `function` has its own error
 
     @property
     def problem(self) -> str | None:
-        """Why this definition can't be scheduled or run as it stands, or None: a row damaged by hand, a function that is gone."""
+        """Why this row cannot be scheduled or run, or None: it was damaged by hand, or its function is gone."""
         try:
             get_function(self.function)
             validate_timezone(self.timezone)
@@ -132,7 +132,7 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
     # -- changing ---------------------------------------------------------------------------------
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a change of a stored row takes a new revision, whoever makes it."""
+        """Save; each change of a stored row takes a new revision."""
         with transaction.atomic():
             before = None if self._state.adding else JobDefinition.objects.select_for_update(no_key=True).filter(pk=self.pk).first()
             if before is None:
@@ -145,27 +145,24 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
             super().save(*args, **kwargs)
 
     def date(self) -> None:
-        """Stamp a row that is about to be made.
-
-        Schedulers go by the database's clock, and so must the stamps: a web server's own may be ahead of it or behind.
-        """
-        self.updated_at = self._history_date = moment = database_now()
-        for name in self._guessed:
-            setattr(self, name, moment)
+        """Stamp a new row by the database's clock, which schedulers go by; the web server's own may differ."""
+        self.updated_at = self._history_date = now = database_now()
+        for name in self._undated:
+            setattr(self, name, now)
 
     def follow(self, before: JobDefinition) -> None:
-        """Become the next revision of a stored row, which must be locked: two edits are dated in the order in which they come."""
+        """Become the next revision of a stored row.  Lock that row first, so that edits get dates in their order."""
         self.updated_at = self._history_date = database_now()
         JobDefinition.objects.filter(pk=before.pk).record_unrecorded(self.updated_at, 1)
         self.revision = max(self.revision, before.revision) + 1
         if self.has_schedule_of(before):
             self.scheduled_from = before.scheduled_from
         else:
-            # Never before the last change: the clock may have been set back between the two.
+            # Never before the last change, although the clock may have been set back in between.
             self.scheduled_from = max(filter(None, (self.updated_at, before.scheduled_from, self._answered_until())))
 
     def _answered_until(self) -> datetime | None:
-        """The latest slot that has its answer: it belongs to the schedule that it was answered by, even if the clock was set back since."""
+        """The latest slot that has a run: it belongs to the schedule that was in force then, even if the clock was set back since."""
         slots = self.runs.filter(cause="schedule").order_by("-scheduled_for").values_list("scheduled_for", flat=True)
         return slots.first()
 
@@ -174,7 +171,7 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
         self._history_user = author.user
         self._change_reason = reason[:100] or None
         with transaction.atomic():
-            # Without force_insert Django tries an UPDATE first, and would overwrite a job that somebody else has just made.
+            # Without force_insert Django tries an UPDATE first, and would overwrite a job that another process has just made.
             self.save(force_insert=self._state.adding)
             self.history.filter(revision=self.revision).update(source=author.source, author=author.name)
 
@@ -203,29 +200,29 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
             setattr(self, name, value)
 
     def reset_to_default(self, field: str, author: Author, expected_revision: int | None = None, reason: str = "") -> JobDefinition:
-        """Give one field back to the code; raises as `edit`, and ValidationError when the code says nothing of the field."""
+        """Set one field to the code's default; raises as `edit`, and ValidationError when the code has no default for it."""
         return self.edit(author, expected_revision, reason or f"reset {field} to default", **{field: self.code_default(field)})
 
     def pause(self, author: Author, until: datetime | None = None, reason: str = "") -> JobDefinition:
-        """Fire no slot before `until` (None: before somebody resumes it)."""
+        """Fire no slot before `until` (None: until `resume`)."""
         return self.edit(author, reason=reason, paused_until=until or FOREVER, pause_reason=reason[:200])
 
     def resume(self, author: Author, reason: str = "") -> JobDefinition:
-        """Fire slots again; those that passed meanwhile stay passed."""
+        """Fire slots again; those that passed during the pause are not caught up with."""
         return self.edit(author, reason=reason, paused_until=None, pause_reason="")
 
     def archive(self, author: Author, reason: str = "") -> JobDefinition:
-        """Take the job off the schedule for good; its history stays."""
+        """Remove the job from the schedule and keep its history; `restore` undoes it."""
         return self.edit(author, reason=reason, archived_at=self.archived_at or database_now())
 
     def restore(self, author: Author, reason: str = "") -> JobDefinition:
-        """Undo `archive`."""
+        """Put an archived job back on the schedule."""
         return self.edit(author, reason=reason, archived_at=None)
 
     def request_run(self, author: Author, kwargs: dict[str, Any] | None = None, idempotency_key: str | None = None) -> JobRun:
-        """Ask for a run now; a scheduler starts it at once, within the overlap policy.
+        """Request a run now; a scheduler starts it at once, within the overlap policy.
 
-        `kwargs` replace single arguments of the definition.  Raises JobArchived, ValidationError, or
+        `kwargs` override single arguments of the definition.  Raises JobArchived, ValidationError, or
         IdempotencyKeyReused when the key came before with another request.
         """
         if self.archived_at is not None:
@@ -238,6 +235,6 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
         return JobRun.objects.request(self.pk, author.name, merged, idempotency_key)
 
     def follow_code(self, defaults: dict[str, Any]) -> None:
-        """Take over what the code says by now, except where staff said otherwise."""
+        """Take over changed defaults of the code, except in fields that staff have changed."""
         if outdated := self.outdated_defaults(defaults):
             self.edit(CODE, reason="the code's defaults changed", **outdated)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jobs.models.definition import JobDefinition
 
 APPLIED_FIELDS = frozenset({"applied_revision", "applied_at", "applied_by", "pruned_until"})
-"""What schedulers write back; writing these is no edit."""
+"""Columns that schedulers write; changing them is not an edit."""
 
 
 class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
@@ -47,7 +47,7 @@ class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
             raise JobNotFound(job_id) from None
 
     def draft(self, **fields: Any) -> JobDefinition:
-        """A definition that is stored nowhere, with its schedule checked; raises ValidationError (by field)."""
+        """A definition that is not stored, with its schedule checked; raises ValidationError (by field)."""
         definition = self.model(**{"id": "draft"} | fields)
         definition.full_clean(exclude=["id", "function"], validate_unique=False, validate_constraints=False)
         return definition
@@ -62,7 +62,7 @@ class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
             with transaction.atomic():
                 definition.save_by(author, reason)
         except IntegrityError:
-            self._refuse_existing(definition.pk)  # somebody else has just made it
+            self._refuse_existing(definition.pk)  # another process has just made it
             raise
         return definition
 
@@ -71,10 +71,7 @@ class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
             raise JobExists(existing.pk, archived=existing.archived_at is not None)
 
     def register_defaults(self) -> list[JobDefinition]:
-        """Make the missing definitions that the code asks for, bring the others up to date, and return the new ones.
-
-        A field that staff have overridden keeps the staff's value.
-        """
+        """Make the definitions that registered functions ask for and return the new ones; existing ones follow the code's changed defaults."""
         made = []
         for function in all_functions():
             if (defaults := function.definition_defaults()) is None:
@@ -90,7 +87,7 @@ class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
         try:
             return [self.add(CODE, "registered by the code", id=job_id, **{"timezone": settings.TIME_ZONE} | defaults)]
         except JobExists:
-            return []  # another scheduler that starts at this moment was first
+            return []  # another scheduler, starting at the same time, was first
 
     def update(self, **changes: Any) -> int:
         """Update in bulk; an edit takes a new revision and leaves its history, as a single one does."""
@@ -99,20 +96,20 @@ class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
         with transaction.atomic():
             keys = list(self.values_list("pk", flat=True))
             touched = self.model._base_manager.filter(pk__in=keys)
-            moment = database_now()
-            self.model.objects.filter(pk__in=keys).record_unrecorded(moment, len(keys))
-            stamps = {"revision": F("revision") + 1, "updated_at": moment}
+            now = database_now()
+            self.model.objects.filter(pk__in=keys).record_unrecorded(now, len(keys))
+            stamps = {"revision": F("revision") + 1, "updated_at": now}
             if changes.keys() & SCHEDULE_FIELDS:
-                stamps["scheduled_from"] = self._schedule_ends(moment)
+                stamps["scheduled_from"] = self._schedule_ends(now)
             count = models.QuerySet.update(touched, **stamps | changes)
-            self.model.history.bulk_history_create(touched, update=True, default_date=moment)
+            self.model.history.bulk_history_create(touched, update=True, default_date=now)
         return count
 
-    def _schedule_ends(self, moment: datetime) -> Greatest:
-        """When the schedules so far end, if they are changed at `moment`; the same rule as `JobDefinition.follow`."""
+    def _schedule_ends(self, now: datetime) -> Greatest:
+        """When the current schedules end, if they are changed `now`; the same rule as `JobDefinition.follow`."""
         runs = self.model._meta.get_field("runs").related_model._base_manager
         answered = runs.filter(job=OuterRef("pk"), cause="schedule").order_by("-scheduled_for").values("scheduled_for")[:1]
-        edited = Value(moment, output_field=models.DateTimeField())
+        edited = Value(now, output_field=models.DateTimeField())
         return Greatest(F("scheduled_from"), edited, Coalesce(Subquery(answered), edited))
 
     def request_at_start(self) -> list[JobRun]:

@@ -1,4 +1,4 @@
-"""The environment that a database belongs to, so that a copy of it fires nothing somewhere else."""
+"""The environment that a database belongs to, so that a copy of it fires nothing in another environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DatabaseEnvironmentQuerySet(models.QuerySet["DatabaseEnvironment"]):
         return row
 
     def foreign(self) -> DatabaseEnvironmentQuerySet:
-        """The database's environment when it isn't ours."""
+        """The database's environment, if it is another one than this process's."""
         return self.filter(pk=1).exclude(name=conf.environment())
 
 

@@ -1,4 +1,4 @@
-"""Definitions that come out of a fixture are unapplied, whatever the fixture says."""
+"""Definitions that come from a fixture are unapplied, even if the fixture says otherwise."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from jobs.models.definition import JobDefinition
 
 @receiver(pre_save, sender=JobDefinition)
 def forget_what_another_database_applied(instance: JobDefinition, *, raw: bool, **more: Any) -> None:
-    """A dump says what had been applied where it was made; what it changes here is an edit like any other.
+    """A dump says what was applied in the database that it was made from; in this one it is an edit like others.
 
-    A signal, because loaddata goes past `save()`; nothing else tells that a row comes from a fixture.  The scheduler
-    that applies the revision writes its history: here it might come into the way of the dump's own.
+    A signal, because loaddata bypasses `save()` and only signals tell that a row comes from a fixture.  The scheduler
+    that applies the revision writes its history record; written here it could collide with one in the dump.
     """
     if not raw:
         return

@@ -1,4 +1,4 @@
-"""Scheduler instances: which scheduler processes there are, and when each was last heard of."""
+"""Scheduler instances: the scheduler processes, each with the time of its last heartbeat."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ ALIVE_FOR = timedelta(seconds=10)
 """An instance is alive while its last heartbeat, and running while its last completed tick, is no older than this."""
 
 
-def _ticked_lately(now: datetime) -> models.Q:
+def _ticked_recently(now: datetime) -> models.Q:
     return models.Q(last_tick_at__range=(now - ALIVE_FOR, now + ALIVE_FOR), stopping=False)
 
 
 class SchedulerInstanceQuerySet(models.QuerySet["SchedulerInstance"]):
     def alive(self, now: datetime) -> SchedulerInstanceQuerySet:
-        """Instances that were heard of lately and have not said goodbye."""
+        """Instances with a recent heartbeat that are not stopping."""
         return self.filter(heartbeat_at__range=(now - ALIVE_FOR, now + ALIVE_FOR), stopping=False)
 
     def running(self, now: datetime) -> SchedulerInstanceQuerySet:
-        """Instances that completed a tick lately."""
-        return self.filter(_ticked_lately(now))
+        """Instances that completed a tick recently."""
+        return self.filter(_ticked_recently(now))
 
     def with_running(self, now: datetime) -> models.QuerySet[Any]:
         """All instances, each with `is_running`: whether it is one of `running`."""
-        return self.annotate(is_running=models.ExpressionWrapper(_ticked_lately(now), models.BooleanField()))
+        return self.annotate(is_running=models.ExpressionWrapper(_ticked_recently(now), models.BooleanField()))
 
     def silent(self, now: datetime) -> SchedulerInstanceQuerySet:
-        """Instances whose heartbeat has stopped: their processes are dead, or as good as dead.
+        """Instances whose heartbeat has stopped.
 
-        One in the future is from before the clock was set back; a live instance has written another since.
+        A heartbeat in the future was written before the clock was set back; a live instance has written another since.
         """
         return self.exclude(heartbeat_at__range=(now - ALIVE_FOR, now + ALIVE_FOR))
 

@@ -10,7 +10,7 @@ from jobs.models.run import Cause, JobRun
 from jobs.schedule.kinds import Status
 
 LONGEST_WAIT = 3600
-"""Seconds: a retry a day later would help nobody."""
+"""Seconds: doubling stops here, because a retry a day later is of little use."""
 
 
 def retry_at(attempt: int, backoff_seconds: int, finished_at: datetime) -> datetime:

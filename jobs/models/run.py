@@ -1,4 +1,4 @@
-"""Job runs: what became of each slot and of each request.  Every rule about a run lives here."""
+"""Job runs: the outcome of each slot and of each request.  Every rule about a run lives here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
-from django.utils.timezone import now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.clock import database_now
@@ -33,7 +33,7 @@ NEWEST_FIRST = ("-scheduled_for", "-attempt")
 
 
 class SqlLiteral(models.Value):
-    """A constant that is written into the statement: SQLite uses a partial index only when it can read the values."""
+    """A constant that is part of the SQL text, not a parameter: SQLite uses a partial index only when it sees the values."""
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
         return f"'{self.value}'", ()
@@ -45,18 +45,18 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         return self.filter(status__in=[SqlLiteral(Status.QUEUED), SqlLiteral(Status.RUNNING)])
 
     def bad(self) -> JobRunQuerySet:
-        """Runs that went wrong."""
+        """Failed, timed out, abandoned and missed runs."""
         return self.filter(status__in=[SqlLiteral(status) for status in BAD])
 
     def finished(self) -> JobRunQuerySet:
         return self.exclude(status__in=ACTIVE)
 
     def unclaimed(self) -> JobRunQuerySet:
-        """Requested runs and retries that no scheduler has taken yet."""
+        """Requested runs and retries that no scheduler has claimed."""
         return self.filter(status=SqlLiteral(Status.QUEUED), instance=SqlLiteral(""))
 
     def occupying(self) -> JobRunQuerySet:
-        """Runs that count against `max_instances`: taken by a scheduler and not ended."""
+        """Runs that count against `max_instances`: claimed and not ended."""
         return self.active().exclude(instance="")
 
     def queued(self) -> JobRunQuerySet:
@@ -80,7 +80,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         return self.running().update(status=Status.ABANDONED, finished_at=now, reason=reason)
 
     def save_output(self, log: str, progress: Any) -> int:
-        """Store what a running run has logged so far, and its progress."""
+        """Store the log so far and the progress of a running run."""
         return self.running().update(log=log, progress=progress)
 
     def find(self, run_id: int) -> JobRun:
@@ -93,20 +93,20 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
     def request(self, job_id: str, requested_by: str, kwargs: dict[str, Any] | None = None, idempotency_key: str | None = None, cause: Cause = Cause.MANUAL) -> JobRun:
         """Queue a run for any scheduler to claim; `kwargs` None means the definition's own.
 
-        Raises IdempotencyKeyReused when the key belongs to another request; the same request again returns the same run.
+        The same request with the same key returns the same run; another request with it raises IdempotencyKeyReused.
         """
         if idempotency_key and (known := self._same_request(job_id, kwargs, idempotency_key)):
             return known
-        moment = database_now()
+        slot = now = database_now()
         while True:
             try:
                 with transaction.atomic():
                     run = self.create(
                         job_id=job_id,
-                        scheduled_for=moment,
+                        scheduled_for=slot,
                         cause=cause,
-                        queued_at=moment,
-                        not_before=moment,
+                        queued_at=now,
+                        not_before=now,
                         requested_by=requested_by,
                         kwargs=kwargs,
                         idempotency_key=idempotency_key or None,
@@ -116,10 +116,10 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
             except IntegrityError:
                 if idempotency_key and (known := self._same_request(job_id, kwargs, idempotency_key)):
                     return known
-                moment += timedelta(microseconds=1)  # a slot or another request at this very microsecond
+                slot += timedelta(microseconds=1)  # taken by a fire time or by another request
 
     def shift_requests_off_slot(self, job_id: str, slot: datetime) -> bool:
-        """Move a request that stands at a slot's time by a microsecond; False when the row there is no request."""
+        """Move a requested run that has a slot's time by a microsecond; False when the row at that time is not a requested one."""
         there = self.filter(job=job_id, scheduled_for=slot)
         if not there.filter(attempt=1, cause__in=(Cause.MANUAL, Cause.START)).exists():
             return False
@@ -136,7 +136,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
 
 
 class JobRun(models.Model):
-    """One attempt for a slot or a request.  Rows are written by schedulers; the web side only asks for runs and cancels them."""
+    """One attempt for a slot or a request.  Schedulers write the rows; the web server only requests runs and cancels them."""
 
     job = models.ForeignKey("jobs.JobDefinition", models.PROTECT, related_name="runs", db_index=False)
     scheduled_for = models.DateTimeField(_("scheduled for"))
@@ -145,7 +145,7 @@ class JobRun(models.Model):
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
     reason = models.TextField(_("reason"), blank=True, default="")
-    queued_at = models.DateTimeField(_("queued"), default=now)
+    queued_at = models.DateTimeField(_("queued"), default=timezone.now)
     not_before = models.DateTimeField(_("not before"), null=True, blank=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
@@ -176,7 +176,7 @@ class JobRun(models.Model):
         )
         constraints = (
             models.UniqueConstraint(fields=["job", "scheduled_for", "attempt"], name="jobs_run_one_answer_a_slot"),
-            # Nearly no run has a key, and an index of all rows would be written twice for each of them.
+            # Few runs have a key, and an index of all rows would cost two writes for each run.
             models.UniqueConstraint(fields=["idempotency_key"], name="jobs_run_one_request_a_key", condition=Q(idempotency_key__isnull=False)),
             models.CheckConstraint(name="jobs_run_status_known", condition=Q(status__in=Status.values)),
             models.CheckConstraint(name="jobs_run_counts_slots", condition=Q(slots__gte=1, attempt__gte=1)),
@@ -193,7 +193,7 @@ class JobRun(models.Model):
 
     @property
     def lateness(self) -> float | None:
-        """Seconds from the slot (a retry: from its appointed time) to the start."""
+        """Seconds from the slot (of a retry: from `not_before`) to the start."""
         if self.started_at is None:
             return None
         due = self.not_before if self.cause == Cause.RETRY and self.not_before else self.scheduled_for
@@ -204,24 +204,24 @@ class JobRun(models.Model):
         """Seconds of work, by a monotonic clock."""
         return self.duration_seconds
 
-    def skip(self, moment: datetime, reason: str) -> bool:
-        """End an unclaimed run without starting it; False when somebody else was first."""
-        return bool(JobRun.objects.filter(pk=self.pk).unclaimed().update(status=Status.SKIPPED, finished_at=moment, reason=reason))
+    def skip(self, now: datetime, reason: str) -> bool:
+        """End an unclaimed run without starting it; False when another process changed it first."""
+        return bool(JobRun.objects.filter(pk=self.pk).unclaimed().update(status=Status.SKIPPED, finished_at=now, reason=reason))
 
-    def start(self, moment: datetime, instance: str) -> bool:
-        """Take an unclaimed run for `instance`; False when somebody else was first."""
-        return bool(JobRun.objects.filter(pk=self.pk).unclaimed().update(status=Status.RUNNING, started_at=moment, instance=instance))
+    def start(self, now: datetime, instance: str) -> bool:
+        """Claim an unclaimed run for `instance`; False when another process changed it first."""
+        return bool(JobRun.objects.filter(pk=self.pk).unclaimed().update(status=Status.RUNNING, started_at=now, instance=instance))
 
     def request_cancel(self, requested_by: str) -> JobRun:
-        """Ask for this run to be cancelled; one that no scheduler has taken ends here and now.
+        """Ask for this run to be cancelled; an unclaimed one ends at once.
 
         Raises RunFinished when it has ended.
         """
-        moment = database_now()
+        now = database_now()
         reason = f"cancelled by {requested_by}"
         mine = JobRun.objects.filter(pk=self.pk)
-        if not mine.unclaimed().update(status=Status.CANCELLED, finished_at=moment, reason=reason, cancel_requested_at=moment):
-            mine.active().update(cancel_requested_at=moment, reason=reason)
+        if not mine.unclaimed().update(status=Status.CANCELLED, finished_at=now, reason=reason, cancel_requested_at=now):
+            mine.active().update(cancel_requested_at=now, reason=reason)
         run = JobRun.objects.find(self.pk)
         if not run.is_active and run.cancel_requested_at is None:
             raise RunFinished(run.pk, run.status)

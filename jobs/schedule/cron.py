@@ -8,7 +8,7 @@ from cronsim import CronSim
 
 
 class Cron(CronSim):
-    """CronSim that never steps over a slot: it moves in real time, but looks again at what the clock shows after each change.
+    """CronSim that never steps over a slot: it moves in real time, but reads the local clock again after each change of offset.
 
     Only jobs with a star in minute or hour are concerned; those at a specific time are moved without a zone.
     """

@@ -1,4 +1,4 @@
-"""What becomes of slots that have come due: run, missed or skipped.  Pure: the caller counts, reads clocks and writes rows."""
+"""The policy for due slots: run, missed or skipped.  Pure: the caller counts runs, reads the clock and writes rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.schedule.kinds import Status
 from jobs.schedule.schedule import Due, Schedule
 
 CATCH_UP_LIMIT = 100
-"""Without coalescing, at most so many of the slots of a downtime still run."""
+"""Without coalescing, at most this many slots of a downtime still run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What becomes of one slot, or of several that share a row.
+    """The outcome of one slot, or of several that share a row.
 
     `status` is RUNNING (start it now), QUEUED (start it when there is room), MISSED or SKIPPED.
     """

@@ -15,7 +15,7 @@ from jobs.schedule.kinds import FOREVER
 from jobs.schedule.triggers import TICK, SlotTrigger, trigger_of
 
 UNSCHEDULABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, CronSimError)
-"""What a schedule that was damaged by hand raises."""
+"""Exceptions that a schedule raises when its row was damaged by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from jobs.schedule.validators import expand_cron
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 
-# The last slot of a long downtime is looked for in ever wider windows that end now.
+# The last slot of a long downtime is searched in wider and wider windows that end now.
 LOOK_BACK = (timedelta(hours=1), DAY, timedelta(days=32), timedelta(days=367), timedelta(days=9 * 366))
 
 
@@ -26,8 +26,8 @@ class SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type
     __slots__ = ()
 
     @abstractmethod
-    def after(self, moment: datetime) -> datetime | None:
-        """The first slot later than `moment`."""
+    def after(self, at: datetime) -> datetime | None:
+        """The first slot later than `at`."""
 
     @abstractmethod
     def count(self, after: datetime, until: datetime) -> int:
@@ -38,7 +38,7 @@ class SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type
         """The latest slot later than `after` and no later than `until`."""
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
-        """APScheduler's question; slots are anchored, so the previous one does not matter beyond its time."""
+        """APScheduler's interface; slots are anchored, so only the time of the previous one matters."""
         return self.after(previous_fire_time or now - TICK)
 
 
@@ -51,11 +51,11 @@ class AnchoredIntervalTrigger(SlotTrigger):
         self.anchor = anchor
         self.interval = timedelta(seconds=seconds)
 
-    def _index(self, moment: datetime) -> int:
-        return max((moment - self.anchor) // self.interval, -1)
+    def _index(self, at: datetime) -> int:
+        return max((at - self.anchor) // self.interval, -1)
 
-    def after(self, moment: datetime) -> datetime | None:
-        return self.anchor + (self._index(moment) + 1) * self.interval
+    def after(self, at: datetime) -> datetime | None:
+        return self.anchor + (self._index(at) + 1) * self.interval
 
     def count(self, after: datetime, until: datetime) -> int:
         return max(self._index(until) - self._index(after), 0)
@@ -73,13 +73,13 @@ class CronSimTrigger(SlotTrigger):
     def __init__(self, expression: str, zone: str = "UTC") -> None:
         self.expression = expand_cron(expression)
         self.zone = UTC if zone == "UTC" else ZoneInfo(zone)
-        Cron(self.expression, datetime(2024, 1, 1, tzinfo=UTC))  # a bad expression fails here and not in a tick
+        Cron(self.expression, datetime(2024, 1, 1, tzinfo=UTC))  # so that a bad expression fails here and not in a tick
 
     def _slots(self, after: datetime) -> Iterator[datetime]:
-        # Inside an hour that comes twice, cronsim starts again at its first pass: what is not later is dropped.
+        # Inside an hour that comes twice, cronsim starts again at its first pass; slots that are not later are dropped.
         for slot in Cron(self.expression, after.astimezone(self.zone)):
-            if (moment := slot.astimezone(UTC)) > after:
-                yield moment
+            if (fires_at := slot.astimezone(UTC)) > after:
+                yield fires_at
 
     def _between(self, after: datetime, until: datetime) -> Iterator[datetime]:
         for slot in self._slots(after):
@@ -87,8 +87,8 @@ class CronSimTrigger(SlotTrigger):
                 return
             yield slot
 
-    def after(self, moment: datetime) -> datetime | None:
-        return next(self._slots(moment), None)
+    def after(self, at: datetime) -> datetime | None:
+        return next(self._slots(at), None)
 
     def count(self, after: datetime, until: datetime) -> int:
         """Whole days without a clock change are counted by arithmetic, so that years take milliseconds."""
@@ -102,8 +102,8 @@ class CronSimTrigger(SlotTrigger):
             + sum(1 for _slot in self._between(last_midnight - TICK, until))
         )
 
-    def _midnight(self, moment: datetime) -> datetime:
-        local = moment.astimezone(self.zone)
+    def _midnight(self, at: datetime) -> datetime:
+        local = at.astimezone(self.zone)
         return datetime.combine(local.date(), time(), self.zone).astimezone(UTC)
 
     def _count_days(self, start: datetime, end: datetime) -> int:
@@ -125,7 +125,7 @@ class CronSimTrigger(SlotTrigger):
         for window in LOOK_BACK:
             start = max(after, until - window)
             latest = None
-            for latest in self._between(start, until):  # noqa: B007 -- the last one is what is wanted
+            for latest in self._between(start, until):  # noqa: B007 -- the last one is the result
                 pass
             if latest is not None or start == after:
                 return latest
@@ -133,15 +133,15 @@ class CronSimTrigger(SlotTrigger):
 
 
 class OnceTrigger(SlotTrigger):
-    """One slot, or none at all when there is no time: the trigger of jobs that only run when asked."""
+    """One slot, or none: without a time this is the trigger of manual jobs."""
 
-    __slots__ = ("moment",)
+    __slots__ = ("run_at",)
 
-    def __init__(self, moment: datetime | None) -> None:
-        self.moment = moment
+    def __init__(self, run_at: datetime | None) -> None:
+        self.run_at = run_at
 
-    def after(self, moment: datetime) -> datetime | None:
-        return self.moment if self.moment is not None and self.moment > moment else None
+    def after(self, at: datetime) -> datetime | None:
+        return self.run_at if self.run_at is not None and self.run_at > at else None
 
     def count(self, after: datetime, until: datetime) -> int:
         return int(self.last(after, until) is not None)

@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs import clock as clocks
-from jobs.clock import CLOSE_ENOUGH, LOOKS, SET_BACK, Clock, Look, database_now, look_at_database
+from jobs.clock import CLOSE_ENOUGH, MAX_READINGS, SET_BACK, Clock, Reading, database_now, read_database_clock
 from tests.support.waiting import wait_until
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 CLOSE = timedelta(seconds=0.5)
 
 
-def seen(moment: datetime, took: float = 0.0) -> Look:
-    """A look that is over now."""
+def seen(at: datetime, took: float = 0.0) -> Reading:
+    """A reading that ends now."""
     now = time.monotonic()
-    return Look(moment, now - took, now)
+    return Reading(at, now - took, now)
 
 
 def test_a_clock_goes_on_by_itself() -> None:
@@ -56,31 +56,31 @@ def test_after_the_repeated_hour_the_database_is_followed_again() -> None:
 
 
 @pytest.mark.parametrize("asked_at", [0.0, 2.0, 5.0])
-def test_a_slow_look_that_agrees_with_the_clock_leaves_it_alone(asked_at: float) -> None:
-    """The database read its clock somewhere in these 5 s, and nobody knows when; taking it for the end made the clock late by up to all of them."""
+def test_a_slow_reading_that_agrees_with_the_clock_leaves_it_alone(asked_at: float) -> None:
+    """The database read its clock at an unknown point of these 5 s; to assume the end would make the clock up to 5 s late."""
     clock = Clock(START)
     clock.restart(START, 100.0)
-    clock.follow(Look(START + timedelta(seconds=100 + asked_at), before=200.0, after=205.0))
+    clock.follow(Reading(START + timedelta(seconds=100 + asked_at), before=200.0, after=205.0))
     assert clock._at(205.0) == START + timedelta(seconds=105)
 
 
 @pytest.mark.parametrize(("says", "becomes"), [(108.0, 108.0), (99.5, 104.5)])
-def test_a_slow_look_that_disagrees_moves_the_clock_no_further_than_it_takes(says: float, becomes: float) -> None:
+def test_a_slow_reading_that_disagrees_moves_the_clock_no_further_than_it_takes(says: float, becomes: float) -> None:
     clock = Clock(START)
     clock.restart(START, 100.0)
-    assert clock.follow(Look(START + timedelta(seconds=says), before=200.0, after=205.0)) is None
+    assert clock.follow(Reading(START + timedelta(seconds=says), before=200.0, after=205.0)) is None
     assert clock._at(205.0) == START + timedelta(seconds=becomes)
 
 
-def test_a_slow_look_does_not_pass_for_a_clock_that_was_set_back() -> None:
+def test_a_slow_reading_does_not_pass_for_a_clock_that_was_set_back() -> None:
     clock = Clock(START)
     clock.restart(START, 100.0)
-    assert clock.follow(Look(START + timedelta(seconds=98), before=200.0, after=205.0)) == timedelta(seconds=2)
-    assert clock.follow(Look(START + timedelta(seconds=100), before=200.0, after=205.0)) is None
+    assert clock.follow(Reading(START + timedelta(seconds=98), before=200.0, after=205.0)) == timedelta(seconds=2)
+    assert clock.follow(Reading(START + timedelta(seconds=100), before=200.0, after=205.0)) is None
 
 
 class Database:
-    """A database that takes its time: `delays` are the seconds of one answer after the other, by a clock of our own."""
+    """A slow database: `delays` are the seconds that its answers take, by a fake monotonic clock."""
 
     def __init__(self, *delays: float) -> None:
         self._delays = iter(delays)
@@ -91,9 +91,9 @@ class Database:
         delay = next(self._delays)
         self.asked += 1
         self.monotonic += delay / 2
-        moment = START + timedelta(seconds=self.monotonic)
+        at = START + timedelta(seconds=self.monotonic)
         self.monotonic += delay / 2
-        return moment
+        return at
 
 
 @pytest.fixture
@@ -107,26 +107,26 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("database", [[0.001]], indirect=True)
 def test_a_quick_answer_is_enough(database: Database) -> None:
-    look = look_at_database()
+    reading = read_database_clock()
     assert database.asked == 1
-    assert look.took == pytest.approx(0.001)
-    assert look.moment == START + timedelta(seconds=look.middle)
+    assert reading.took == pytest.approx(0.001)
+    assert reading.at == START + timedelta(seconds=reading.middle)
 
 
 @pytest.mark.parametrize("database", [[0.3, CLOSE_ENOUGH / 2, 0.1]], indirect=True)
 def test_a_slow_answer_is_asked_for_again(database: Database) -> None:
-    assert look_at_database().took == pytest.approx(CLOSE_ENOUGH / 2)
+    assert read_database_clock().took == pytest.approx(CLOSE_ENOUGH / 2)
     assert database.asked == 2
 
 
 @pytest.mark.parametrize("database", [[0.3, 0.1, 0.2, 0.0]], indirect=True)
 def test_a_database_that_is_always_slow_is_not_asked_for_ever(database: Database) -> None:
-    assert look_at_database().took == pytest.approx(0.1)
-    assert database.asked == LOOKS
+    assert read_database_clock().took == pytest.approx(0.1)
+    assert database.asked == MAX_READINGS
 
 
 @pytest.mark.django_db
 def test_the_databases_time_is_aware_and_now() -> None:
-    moment = database_now()
-    assert moment.utcoffset() == timedelta()
-    assert abs(moment - datetime.now(UTC)) < timedelta(seconds=5)
+    at = database_now()
+    assert at.utcoffset() == timedelta()
+    assert abs(at - datetime.now(UTC)) < timedelta(seconds=5)

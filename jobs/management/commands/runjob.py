@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from jobs.clock import Clock, look_at_database
+from jobs.clock import Clock, read_database_clock
 from jobs.engine.execute import run_async, run_sync
 from jobs.engine.run import ClaimedRun
 from jobs.engine.statements import FinishedRun
@@ -40,8 +40,8 @@ class Command(BaseCommand):
         except RunNotFound as error:
             raise CommandError(str(error), returncode=3) from None
         capture_logs()
-        look = look_at_database()
-        clock = Clock(look.moment, look.middle)  # as its scheduler has it
+        reading = read_database_clock()
+        clock = Clock(reading.at, reading.middle)  # as its scheduler has it
         run = ClaimedRun.of(row.job, row.pk, row.scheduled_for, kwargs=row.kwargs, attempt=row.attempt, cause=row.cause)
         pipe = _Pipe(outcome_fd, run)
         pipe.start()

@@ -106,7 +106,7 @@ def test_an_edit_makes_the_next_revision_and_returns_the_new_row() -> None:
 def test_an_edit_of_another_revision_is_refused_with_both_numbers() -> None:
     definition = define("a")
     definition.edit(STAFF, expected_revision=1, interval_seconds=5)
-    with pytest.raises(RevisionMismatch, match="job 'a' is at revision 2, not 1: somebody changed it meanwhile"):
+    with pytest.raises(RevisionMismatch, match="job 'a' is at revision 2, not 1: it was changed in between"):
         definition.edit(STAFF, expected_revision=1, interval_seconds=6)
     assert stored().interval_seconds == 5
 
@@ -236,7 +236,7 @@ def test_a_field_can_be_given_back_to_the_code(scheduled_function: str) -> None:
     stored(scheduled_function).edit(STAFF, interval_seconds=60, title="Mine")
     reset = stored(scheduled_function).reset_to_default("interval_seconds", STAFF)
     assert (reset.interval_seconds, reset.title, reset.overridden) == (3600, "Mine", ["title"])
-    with pytest.raises(ValidationError, match="The code gives no default for this field"):
+    with pytest.raises(ValidationError, match="The code has no default for this field"):
         reset.reset_to_default("kwargs", STAFF)
 
 
