@@ -82,12 +82,6 @@ def _cron_sim_message(message: str, fields: list[str]) -> str:
     return message
 
 
-def validate_cron(expression: str) -> None:
-    """Raise ValidationError when `cron_problem` finds something wrong."""
-    if problem := cron_problem(expression):
-        raise ValidationError(problem, code="invalid_cron")
-
-
 def validate_timezone(name: str) -> None:
     """Raise ValidationError unless this machine knows the IANA time zone."""
     try:
