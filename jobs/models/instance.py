@@ -17,10 +17,6 @@ def _ticked_recently(now: datetime) -> models.Q:
 
 
 class SchedulerInstanceQuerySet(models.QuerySet["SchedulerInstance"]):
-    def alive(self, now: datetime) -> SchedulerInstanceQuerySet:
-        """Instances with a recent heartbeat that are not stopping."""
-        return self.filter(heartbeat_at__range=(now - ALIVE_FOR, now + ALIVE_FOR), stopping=False)
-
     def running(self, now: datetime) -> SchedulerInstanceQuerySet:
         """Instances that completed a tick recently."""
         return self.filter(_ticked_recently(now))
