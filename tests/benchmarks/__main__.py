@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tests.benchmarks.databases import Database, PostgreSQL, SQLite
 from tests.benchmarks.environment import REPOSITORY, environment
-from tests.benchmarks.finding import Finding
 from tests.benchmarks.one import NAMES
 from tests.benchmarks.report import line, write_page
+from tests.benchmarks.result import Result
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
     flags = [*(["--quick"] if wanted.quick else []), *([] if wanted.no_peers else ["--peers"])]
     started = time.time()
     with tempfile.TemporaryDirectory(prefix="vsadmin-bench-") as folder:
-        found = [finding for database in _databases(Path(folder), wanted) for finding in _measure(database, wanted.only or NAMES, Path(folder), flags)]
+        found = [result for database in _databases(Path(folder), wanted) for result in _measure(database, wanted.only or NAMES, Path(folder), flags)]
     if not wanted.quick and not wanted.only and wanted.database is None:
         write_page(found, time.time() - started, postgres=wanted.postgres)
     return 0
@@ -49,8 +49,8 @@ def _databases(folder: Path, wanted: argparse.Namespace) -> list[Database]:
     return databases
 
 
-def _measure(database: Database, names: list[str] | tuple[str, ...], folder: Path, flags: list[str]) -> list[Finding]:
-    found: list[Finding] = []
+def _measure(database: Database, names: list[str] | tuple[str, ...], folder: Path, flags: list[str]) -> list[Result]:
+    found: list[Result] = []
     database.prepare()
     try:
         for name in names:
@@ -60,7 +60,7 @@ def _measure(database: Database, names: list[str] | tuple[str, ...], folder: Pat
     return found
 
 
-def measure_one(database: Database, name: str, folder: Path, flags: list[str]) -> list[Finding]:
+def measure_one(database: Database, name: str, folder: Path, flags: list[str]) -> list[Result]:
     log = folder / "driver.log"
     with database.fresh() as url, log.open("wb") as stderr:
         command = [sys.executable, "-m", "tests.benchmarks.one", name, str(folder), *flags]
@@ -68,10 +68,10 @@ def measure_one(database: Database, name: str, folder: Path, flags: list[str]) -
     lines = done.stdout.decode().splitlines()
     if done.returncode or not lines:
         sys.stderr.write(log.read_text(errors="replace")[-3000:])
-        found = [Finding(name, "the benchmark itself failed", met=False, database=database.name)]
+        found = [Result(name, "the benchmark itself failed", met=False, database=database.name)]
     else:
-        found = [replace(Finding.from_json(values), database=database.name) for values in json.loads(lines[-1])]
-    sys.stdout.writelines(line(finding) + "\n" for finding in found)
+        found = [replace(Result.from_json(values), database=database.name) for values in json.loads(lines[-1])]
+    sys.stdout.writelines(line(result) + "\n" for result in found)
     sys.stdout.flush()
     return found
 

@@ -7,21 +7,21 @@ import time
 from collections.abc import Callable
 
 from jobs.models import Author, JobDefinition, JobRun
-from tests.benchmarks.finding import Finding, at_most, milliseconds, percentile
+from tests.benchmarks.result import Result, at_most, milliseconds, percentile
 from tests.benchmarks.rows import make_jobs
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.setup import Setup
 
 AUTHOR = Author(name="bench", source="admin")
 LIMIT = {"sqlite": 150, "postgresql": 50}
 
 
-def measure(stage: Stage) -> list[Finding]:
-    jobs, times = stage.count(10_000, 500), stage.count(150, 5)
+def measure(setup: Setup) -> list[Result]:
+    jobs, times = setup.count(10_000, 500), setup.count(150, 5)
     make_jobs(jobs, 86_400, applied=True)
-    with stage.scheduler():
+    with setup.scheduler():
         edits = [_edit(number * jobs // times) for number in range(times)]
         requests = [_request(number * jobs // times) for number in range(times)]
-    limit = LIMIT[stage.vendor]
+    limit = LIMIT[setup.vendor]
     return [
         at_most(f"edit to applied p99, in another process, {jobs:,} jobs", percentile(edits, 0.99) * 1000, limit, " ms", milliseconds(edits)),
         at_most("run now to started p99, in another process", percentile(requests, 0.99) * 1000, limit, " ms", milliseconds(requests)),

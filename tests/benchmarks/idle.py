@@ -7,13 +7,13 @@ from collections import defaultdict
 from statistics import median
 
 from jobs.models import JobDefinition
-from tests.benchmarks.finding import Finding, at_most, plain
+from tests.benchmarks.result import Result, at_most, plain
 from tests.benchmarks.rows import make_jobs, remove_jobs
-from tests.benchmarks.stage import Stage, watch
+from tests.benchmarks.setup import Setup, watch
 
 
-def measure(stage: Stage) -> list[Finding]:
-    sizes = few, many, most = stage.count(100, 10), stage.count(10_000, 100), stage.count(100_000, 1000)
+def measure(setup: Setup) -> list[Result]:
+    sizes = few, many, most = setup.count(100, 10), setup.count(10_000, 100), setup.count(100_000, 1000)
     windows: dict[int, list[float]] = defaultdict(list)
     memory: dict[int, float] = {}
     # There and back: a machine that gets slower or quicker meanwhile does so for all of them.
@@ -21,10 +21,10 @@ def measure(stage: Stage) -> list[Finding]:
         if JobDefinition.objects.count() != size:
             remove_jobs()
             make_jobs(size, 86_400 * 300, applied=True)
-        with stage.scheduler() as scheduler:
-            time.sleep(stage.seconds(3, 1))
-            for _ in range(stage.count(3, 1)):
-                window = watch([scheduler], stage.seconds(5))
+        with setup.scheduler() as scheduler:
+            time.sleep(setup.seconds(3, 1))
+            for _ in range(setup.count(3, 1)):
+                window = watch([scheduler], setup.seconds(5))
                 windows[size].append(window.cpu_seconds / window.seconds * 100)
             memory[size] = scheduler.memory_mib
     shares = {size: median(windows[size]) for size in sizes}

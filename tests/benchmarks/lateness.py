@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from jobs.models import JobDefinition, JobRun
-from tests.benchmarks.finding import Finding, at_most, milliseconds, percentile
+from tests.benchmarks.result import Result, at_most, milliseconds, percentile
 from tests.benchmarks.rows import analyze, make_jobs
-from tests.benchmarks.stage import Stage, Window, last_run, watch
+from tests.benchmarks.setup import Setup, Window, last_run, watch
 from tests.support.waiting import wait_until
 
 
-def measure(stage: Stage) -> list[Finding]:
-    jobs = stage.count(10_000, 500)
+def measure(setup: Setup) -> list[Result]:
+    jobs = setup.count(10_000, 500)
     make_jobs(jobs, 10, applied=False)
-    with stage.scheduler() as scheduler:
-        time.sleep(stage.seconds(3, 1))
-        window = watch([scheduler], stage.seconds(30))
+    with setup.scheduler() as scheduler:
+        time.sleep(setup.seconds(3, 1))
+        window = watch([scheduler], setup.seconds(30))
     lateness = window.lateness()
     note = milliseconds(lateness) + f"; {window.recorded / window.seconds:,.0f} runs/s, {window.cpu_seconds / window.seconds * 100:.0f} % of a core"
     return [
@@ -27,14 +27,14 @@ def measure(stage: Stage) -> list[Finding]:
     ]
 
 
-def measure_burst(stage: Stage) -> list[Finding]:
+def measure_burst(setup: Setup) -> list[Result]:
     """All due at one moment, while 100 other jobs go on every second."""
-    jobs, others = stage.count(10_000, 500), 100
-    at = datetime.now(UTC) + timedelta(seconds=stage.seconds(25, 6))
+    jobs, others = setup.count(10_000, 500), 100
+    at = datetime.now(UTC) + timedelta(seconds=setup.seconds(25, 6))
     make_jobs(others, 1, applied=False)
     JobDefinition.objects.bulk_create([JobDefinition(id=f"burst{number}", function="bench_nothing", trigger="once", run_at=at) for number in range(jobs)])
     analyze()
-    with stage.scheduler():
+    with setup.scheduler():
         wait_until(lambda: datetime.now(UTC) > at - timedelta(seconds=0.5), 60)
         first = last_run()
         wait_until(lambda: JobRun.objects.filter(job__trigger="once", status="succeeded").count() >= jobs, 120, "the burst never ended")

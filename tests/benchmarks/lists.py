@@ -10,15 +10,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.benchmarks.environment import KEY
-from tests.benchmarks.finding import Finding, at_most
+from tests.benchmarks.result import Result, at_most
 from tests.benchmarks.rows import make_history, make_jobs
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.setup import Setup
 
 REPEAT = 15
 
 
-def measure(stage: Stage) -> list[Finding]:
-    jobs, runs = stage.count(10_000, 300), stage.count(1_000_000, 2000)
+def measure(setup: Setup) -> list[Result]:
+    jobs, runs = setup.count(10_000, 300), setup.count(1_000_000, 2000)
     make_jobs(jobs, 3600, applied=True)
     make_history(runs, jobs)
     staff, program = Client(), Client(headers={"X-API-Key": KEY})
@@ -32,7 +32,7 @@ def measure(stage: Stage) -> list[Finding]:
     ]
 
 
-def _page(client: Client, what: str, url: str, queries: int, limit_ms: float) -> list[Finding]:
+def _page(client: Client, what: str, url: str, queries: int, limit_ms: float) -> list[Result]:
     with CaptureQueriesContext(connection) as captured:
         response = client.get(url)
     asked = len(captured)

@@ -1,4 +1,4 @@
-"""One benchmark on one database: `python -m tests.benchmarks.one NAME [--quick] [--peers] FOLDER`; prints its findings as JSON."""
+"""One benchmark on one database: `python -m tests.benchmarks.one NAME [--quick] [--peers] FOLDER`; prints its results as JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NAMES = ("throughput", "lateness", "burst", "edits", "idle", "start", "pair", "p
 def main(name: str, folder: str, *flags: str) -> None:
     django.setup()
     from tests.benchmarks import edits, idle, lateness, lists, pair, probes, pruning, start, throughput
-    from tests.benchmarks.finding import Finding
-    from tests.benchmarks.stage import Stage
+    from tests.benchmarks.result import Result
+    from tests.benchmarks.setup import Setup
 
-    measures: dict[str, Callable[[Stage], list[Finding]]] = {
+    measures: dict[str, Callable[[Setup], list[Result]]] = {
         "throughput": throughput.measure,
         "lateness": lateness.measure,
         "burst": lateness.measure_burst,
@@ -31,8 +31,8 @@ def main(name: str, folder: str, *flags: str) -> None:
         "lists": lists.measure,
         "pruning": pruning.measure,
     }
-    stage = Stage(os.environ["VS_DATABASE_URL"], Path(folder), quick="--quick" in flags, peers="--peers" in flags)
-    sys.stdout.write(json.dumps([finding.to_json() for finding in measures[name](stage)]) + "\n")
+    setup = Setup(os.environ["VS_DATABASE_URL"], Path(folder), quick="--quick" in flags, peers="--peers" in flags)
+    sys.stdout.write(json.dumps([result.to_json() for result in measures[name](setup)]) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from jobs.models import JobRun
-from tests.benchmarks.finding import Finding, at_least, at_most, plain
+from tests.benchmarks.result import Result, at_least, at_most, plain
 from tests.benchmarks.rows import make_jobs, remove_jobs
-from tests.benchmarks.stage import Stage, watch
+from tests.benchmarks.setup import Setup, watch
 
 STARTED = re.compile(rb'"run_id":(\d+),[^{}]*"event":"job_run_started"')
 
@@ -24,11 +24,11 @@ class Work:
     wrong: int
 
 
-def measure(stage: Stage) -> list[Finding]:
-    if stage.vendor != "postgresql":
+def measure(setup: Setup) -> list[Result]:
+    if setup.vendor != "postgresql":
         return []
-    one, two = [_work(stage, schedulers, "bench_ten_milliseconds", stage.count(4_000, 300)) for schedulers in (1, 2)]
-    lone, both = [_work(stage, schedulers, "bench_nothing", stage.count(20_000, 300)) for schedulers in (1, 2)]
+    one, two = [_work(setup, schedulers, "bench_ten_milliseconds", setup.count(4_000, 300)) for schedulers in (1, 2)]
+    lone, both = [_work(setup, schedulers, "bench_nothing", setup.count(20_000, 300)) for schedulers in (1, 2)]
     started, wrong = two.started + both.started, two.wrong + both.wrong
     return [
         at_least("two schedulers against one, jobs that hold a thread for 10 ms", two.rate / max(one.rate, 1), 1.3, " ×", _rates(one, two)),
@@ -41,13 +41,13 @@ def _rates(one: Work, two: Work) -> str:
     return f"{one.rate:,.0f}/s, {two.rate:,.0f}/s"
 
 
-def _work(stage: Stage, schedulers: int, function: str, jobs: int) -> Work:
+def _work(setup: Setup, schedulers: int, function: str, jobs: int) -> Work:
     remove_jobs()
     make_jobs(jobs, 1, function, applied=False)
     with ExitStack() as stack:
-        running = [stack.enter_context(stage.scheduler()) for _ in range(schedulers)]
-        time.sleep(stage.seconds(3, 1))
-        window = watch(running, stage.seconds(10))
+        running = [stack.enter_context(setup.scheduler()) for _ in range(schedulers)]
+        time.sleep(setup.seconds(3, 1))
+        window = watch(running, setup.seconds(10))
         started = [int(run_id) for scheduler in running for run_id in STARTED.findall(scheduler.log.read_bytes())]
     stored = set(JobRun.objects.values_list("pk", flat=True))
     return Work(window.recorded / window.seconds, len(started), len(started) - len(stored.intersection(started)))

@@ -6,27 +6,27 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.benchmarks.finding import Finding, at_least, at_most, milliseconds, percentile
+from tests.benchmarks.result import Result, at_least, at_most, milliseconds, percentile
 from tests.benchmarks.rows import make_jobs
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.setup import Setup
 from tests.support.waiting import wait_until
 
 CLIENTS = 4
 
 
-def measure(stage: Stage) -> list[Finding]:
-    make_jobs(stage.count(10_000, 100), 86_400, applied=True)
+def measure(setup: Setup) -> list[Result]:
+    make_jobs(setup.count(10_000, 100), 86_400, applied=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    with stage.scheduler(), stage.started("-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{port}", "--keep-alive", "30", "vsadmin.wsgi"):
+    with setup.scheduler(), setup.started("-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{port}", "--keep-alive", "30", "vsadmin.wsgi"):
         wait_until(lambda: _answers(port), 30, "gunicorn never answered")
         taken: dict[str, list[float]] = {"/empty": [], "/healthz": []}
         for path in taken:
-            _load(port, path, stage.seconds(1, 0.5))  # the first request makes the site's views
-        for _ in range(stage.count(4, 1)):  # turn by turn, so that both meet the same machine
+            _load(port, path, setup.seconds(1, 0.5))  # the first request makes the site's views
+        for _ in range(setup.count(4, 1)):  # turn by turn, so that both meet the same machine
             for path in taken:
-                taken[path] += _load(port, path, stage.seconds(3, 1))
+                taken[path] += _load(port, path, setup.seconds(3, 1))
     empty, health = taken["/empty"], taken["/healthz"]
     rates = [CLIENTS / (sum(times) / len(times)) for times in (empty, health)]
     p99 = percentile(health, 0.99) / percentile(empty, 0.99)

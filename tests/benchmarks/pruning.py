@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 
 from jobs.models import JobDefinition, JobRun
-from tests.benchmarks.finding import Finding, at_most, milliseconds, percentile, plain
+from tests.benchmarks.result import Result, at_most, milliseconds, percentile, plain
 from tests.benchmarks.rows import make_history, make_jobs
-from tests.benchmarks.stage import Stage, Window, last_run, watch
+from tests.benchmarks.setup import Setup, Window, last_run, watch
 
 
-def measure(stage: Stage) -> list[Finding]:
-    jobs, runs = 200, stage.count(300_000, 5000)
+def measure(setup: Setup) -> list[Result]:
+    jobs, runs = 200, setup.count(300_000, 5000)
     make_jobs(jobs, 1, applied=False)
     JobDefinition.objects.update(keep_runs=20)
     make_history(runs, jobs)
-    with stage.scheduler() as scheduler:
+    with setup.scheduler() as scheduler:
         time.sleep(1)
-        before = watch([scheduler], stage.seconds(8)).lateness()
+        before = watch([scheduler], setup.seconds(8)).lateness()
         first, started = last_run(), time.monotonic()
-        with stage.started("manage.py", "prunejobruns") as pruner:
+        with setup.started("manage.py", "prunejobruns") as pruner:
             pruner.process.wait(300)
         seconds = time.monotonic() - started
         during = Window(first, last_run(), seconds, 0).lateness()

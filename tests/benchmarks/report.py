@@ -14,19 +14,19 @@ import psutil
 import psycopg
 
 from tests.benchmarks.environment import REPOSITORY
-from tests.benchmarks.finding import Finding
+from tests.benchmarks.result import Result
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 PACKAGES = ("Django", "APScheduler", "django-apscheduler", "psycopg", "gunicorn", "SQLAlchemy", "celery", "django-celery-beat", "procrastinate")
 BEGIN, END = "<!-- measured: written by ./dev bench -->", "<!-- end of what ./dev bench writes -->"
 
 
-def line(finding: Finding) -> str:
-    verdict = finding.verdict.replace("*", "") or "-"
-    return f"{finding.database:<11}{verdict:<7} {finding.what}: {finding.measured}" + (f"   target {finding.target}" if finding.target else "")
+def line(result: Result) -> str:
+    verdict = result.verdict.replace("*", "") or "-"
+    return f"{result.database:<11}{verdict:<7} {result.what}: {result.measured}" + (f"   target {result.target}" if result.target else "")
 
 
-def write_page(found: Sequence[Finding], seconds: float, postgres: str, page: Path = PAGE) -> None:
+def write_page(found: Sequence[Result], seconds: float, postgres: str, page: Path = PAGE) -> None:
     """Put the new numbers between the two marks; what people wrote around them stays."""
     text = page.read_text() if page.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
     before, _, rest = text.partition(BEGIN)
@@ -71,11 +71,11 @@ def _version(name: str) -> str:
         return "(not installed)"
 
 
-def _table(found: Sequence[Finding]) -> str:
-    databases = list(dict.fromkeys(finding.database for finding in found))
-    rows = [f"| {finding.what} | {finding.measured} | {finding.target} | {finding.verdict} |" for finding in found]
+def _table(found: Sequence[Result]) -> str:
+    databases = list(dict.fromkeys(result.database for result in found))
+    rows = [f"| {result.what} | {result.measured} | {result.target} | {result.verdict} |" for result in found]
     parts = []
     for database in databases:
-        mine = [row for row, finding in zip(rows, found, strict=True) if finding.database == database]
+        mine = [row for row, result in zip(rows, found, strict=True) if result.database == database]
         parts.append("\n".join([f"### {database}", "", "| | measured | target | |", "|---|---|---|---|", *mine]))
     return "\n\n".join(parts)

@@ -1,6 +1,6 @@
-"""The books: what the rows claim, recomputed from the definitions alone and compared with the outside ledger.
+"""Recompute every slot from the definitions alone, and compare the rows with the execution log.
 
-Nothing of the engine is used here, so that a mistake in its arithmetic cannot excuse itself.
+This module imports nothing from the engine, so that a mistake in its arithmetic cannot hide itself.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from jobs.models import JobDefinition, JobRun
-from tests.support.sample.ledger import Entry
+from tests.support.sample.execution_log import Entry
 
 RAN = {"running", "succeeded", "failed", "timed_out", "cancelled", "abandoned"}
 
 
 def unexplained(definition: JobDefinition, rows: Sequence[JobRun], until: datetime) -> list[str]:
-    """Slots of an interval job, from its creation up to `until`, that no row or more than one row answers."""
+    """Slots of an interval job, from its creation up to `until`, that have no row or more than one."""
     interval = timedelta(seconds=definition.interval_seconds)
     answers: Counter[int] = Counter()
     complaints = []
@@ -33,22 +33,22 @@ def unexplained(definition: JobDefinition, rows: Sequence[JobRun], until: dateti
 
 
 def executed_twice(entries: Iterable[Entry]) -> list[str]:
-    """What the ledger says was started more than once."""
+    """Attempts that the execution log has started more than once."""
     counts = Counter(entry.key for entry in entries if entry.event == "start")
     return [f"{job} {slot} attempt {attempt} was executed {count} times" for (job, slot, attempt), count in counts.items() if count > 1]
 
 
 def contradictions(rows: Iterable[JobRun], entries: Sequence[Entry]) -> list[str]:
-    """Where rows and ledger do not tell the same story."""
+    """Rows that disagree with the execution log."""
     started = {entry.run for entry in entries if entry.event == "start"}
     ended = {entry.run for entry in entries if entry.event == "end"}
     by_id = {row.pk: row for row in rows}
     complaints = [f"run {run} was executed and has no row" for run in started - by_id.keys()]
     for row in by_id.values():
         if row.status == "succeeded" and row.pk not in ended:
-            complaints.append(f"run {row.pk} of {row.job_id} succeeded, but never came to its end")
+            complaints.append(f"run {row.pk} of {row.job_id} succeeded, but its function never returned")
         if row.status not in RAN and row.pk in started:
             complaints.append(f"run {row.pk} of {row.job_id} was executed, but is {row.status}")
         if row.status in {"queued", "running"}:
-            complaints.append(f"run {row.pk} of {row.job_id} is {row.status} for ever")
+            complaints.append(f"run {row.pk} of {row.job_id} is still {row.status}")
     return complaints

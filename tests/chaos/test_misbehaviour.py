@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jobs.models import Author, JobDefinition, JobRun
-from tests.support.sample.fleet import Fleet, alive, children_of, pause_for, seconds_between
+from tests.support.sample.schedulers import Schedulers, alive, children_of, seconds_between
 from tests.support.waiting import wait_until
 
 MIRA = Author(name="mira", source="admin")
@@ -71,75 +71,75 @@ def complaints_about(case: Case, run: JobRun) -> list[str]:
 
 
 @pytest.mark.parametrize("megabytes", [4, pytest.param(100, marks=pytest.mark.chaos)])
-def test_no_job_function_holds_the_scheduler_up_and_each_run_says_what_happened(fleet: Fleet, megabytes: int) -> None:
+def test_no_job_function_holds_the_scheduler_up_and_each_run_says_what_happened(schedulers: Schedulers, megabytes: int) -> None:
     cases = CASES + flood(megabytes)
     definitions = [
-        fleet.job(f"case_{number:02}", case.function, 0, trigger="manual", kwargs=case.kwargs, executor=case.executor, timeout_seconds=case.timeout_seconds)
+        schedulers.job(f"case_{number:02}", case.function, 0, trigger="manual", kwargs=case.kwargs, executor=case.executor, timeout_seconds=case.timeout_seconds)
         for number, case in enumerate(cases)
     ]
-    fleet.job("witness", "sample_work_async")
-    process = fleet.start(VS_SCHEDULER_THREADS="25")
-    fleet.wait_for_runs("witness", 1, "succeeded")
+    schedulers.job("witness", "sample_work_async")
+    process = schedulers.start(VS_SCHEDULER_THREADS="25")
+    schedulers.wait_for_runs("witness", 1, "succeeded")
     runs = [definition.request_run(MIRA) for definition in definitions]
     ages = []
-    ended = set[int]()
-    while len(ended) < len(runs):
-        ages.append(fleet.seconds_since_tick(process))
-        ended |= set(JobRun.objects.filter(pk__in=[run.pk for run in runs]).finished().values_list("pk", flat=True))
-        pause_for(0.1)
-        assert len(ages) < 1200, [(run.job_id, run.status) for run in JobRun.objects.active()]
+
+    def all_ended() -> bool:
+        ages.append(schedulers.seconds_since_tick(process))
+        return JobRun.objects.filter(pk__in=[run.pk for run in runs]).finished().count() == len(runs)
+
+    wait_until(all_ended, 120, "some run never ended")
     rows = [JobRun.objects.get(pk=run.pk) for run in runs]
     assert [complaint for case, row in zip(cases, rows, strict=True) for complaint in complaints_about(case, row)] == []
     # A heartbeat is written every 2 s, so this is a tick's age of 2 s at most.
     assert max(ages) < 4
-    waits = [seconds_between(run.scheduled_for, run.queued_at) for run in fleet.runs("witness")]
+    waits = [seconds_between(run.scheduled_for, run.queued_at) for run in schedulers.runs("witness")]
     assert max(waits) < 2, "a slot was claimed late, so some tick took long"
-    wait_until(lambda: fleet.instance(process).threads_stuck == 1, 5, "the thread that hangs is not reported")
+    wait_until(lambda: schedulers.instance(process).threads_stuck == 1, 5, "the thread that hangs is not reported")
     assert JobDefinition.objects.get(pk=definitions[7].pk).archived_at
 
 
-def test_a_thread_that_hangs_is_replaced_so_that_even_a_single_one_goes_on(fleet: Fleet) -> None:
-    hanging = fleet.job("hanging", seconds=0, trigger="manual", kwargs=FOREVER, timeout_seconds=1)
-    process = fleet.start(VS_SCHEDULER_THREADS="1")
-    run = fleet.wait_for_end(hanging.request_run(MIRA))
+def test_a_thread_that_hangs_is_replaced_so_that_even_a_single_one_goes_on(schedulers: Schedulers) -> None:
+    hanging = schedulers.job("hanging", seconds=0, trigger="manual", kwargs=FOREVER, timeout_seconds=1)
+    process = schedulers.start(VS_SCHEDULER_THREADS="1")
+    run = schedulers.wait_for_end(hanging.request_run(MIRA))
     assert run.status == "timed_out"
-    fleet.job("next")
-    fleet.wait_for_runs("next", 3, "succeeded")
-    wait_until(lambda: fleet.instance(process).threads_stuck == 1, 5, "the thread that hangs is not reported")
+    schedulers.job("next")
+    schedulers.wait_for_runs("next", 3, "succeeded")
+    wait_until(lambda: schedulers.instance(process).threads_stuck == 1, 5, "the thread that hangs is not reported")
 
 
-def test_a_run_that_is_cancelled_by_its_row_ends_at_once_in_a_task_and_in_a_process(fleet: Fleet) -> None:
-    fleet.start()
+def test_a_run_that_is_cancelled_by_its_row_ends_at_once_in_a_task_and_in_a_process(schedulers: Schedulers) -> None:
+    schedulers.start()
     for name, fields in {"task": {"function": "sample_work_async"}, "process": {"function": "sample_work", "executor": "process"}}.items():
-        run = fleet.job(name, seconds=0, trigger="manual", kwargs=FOREVER, **fields).request_run(MIRA)
-        fleet.wait_for_ledger("start", name, timeout=30)
+        run = schedulers.job(name, seconds=0, trigger="manual", kwargs=FOREVER, **fields).request_run(MIRA)
+        schedulers.wait_for_entry("start", name, timeout=30)
         asked = run.request_cancel("mira")
-        ended = fleet.wait_for_end(run)
+        ended = schedulers.wait_for_end(run)
         assert (ended.status, ended.reason) == ("cancelled", "cancelled by mira")
         assert asked.cancel_requested_at
         assert ended.finished_at
         assert seconds_between(asked.cancel_requested_at, ended.finished_at) < 1.5
 
 
-def test_a_process_that_does_not_hear_sigterm_is_killed_with_its_children(fleet: Fleet) -> None:
-    process = fleet.start()
-    run = fleet.job("deaf", "sample_deaf", 0, trigger="manual", executor="process").request_run(MIRA)
-    fleet.wait_for_ledger("start", "deaf", timeout=30)
+def test_a_process_that_does_not_hear_sigterm_is_killed_with_its_children(schedulers: Schedulers) -> None:
+    process = schedulers.start()
+    run = schedulers.job("deaf", "sample_deaf", 0, trigger="manual", executor="process").request_run(MIRA)
+    schedulers.wait_for_entry("start", "deaf", timeout=30)
     children = children_of(process)
     assert len(children) == 2
     run.request_cancel("mira")
-    assert fleet.wait_for_end(run).status == "cancelled"
+    assert schedulers.wait_for_end(run).status == "cancelled"
     assert [child for child in children if alive(child)] == []
 
 
-def test_a_run_whose_process_cannot_be_started_fails_and_says_why(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_run_whose_process_cannot_be_started_fails_and_says_why(schedulers: Schedulers, tmp_path: Path) -> None:
     """The interpreter that the scheduler was started with is gone, as after an upgrade of the machine."""
-    definition = fleet.job("process", seconds=0, trigger="manual", executor="process")
+    definition = schedulers.job("process", seconds=0, trigger="manual", executor="process")
     python = copy_of_environment(tmp_path / "venv")
-    process = fleet.site.start(str(python), "manage.py", "runscheduler", name="scheduler")
-    fleet.wait_for_tick(process)
+    process = schedulers.site.start(str(python), "manage.py", "runscheduler", name="scheduler")
+    schedulers.wait_for_tick(process)
     python.unlink()
-    run = fleet.wait_for_end(definition.request_run(MIRA))
+    run = schedulers.wait_for_end(definition.request_run(MIRA))
     assert run.status == "failed"
     assert "FileNotFoundError" in run.error
     assert str(python) in run.error
@@ -156,13 +156,13 @@ def copy_of_environment(folder: Path) -> Path:
     return python
 
 
-def test_an_async_function_that_blocks_its_loop_does_not_keep_the_others_from_running(fleet: Fleet) -> None:
-    fleet.job("others", "sample_work_async")
-    blocking = fleet.job("blocking", "sample_block_loop", 0, trigger="manual", kwargs=FOREVER, timeout_seconds=1)
-    process = fleet.start()
-    fleet.wait_for_runs("others", 1, "succeeded")
+def test_an_async_function_that_blocks_its_loop_does_not_keep_the_others_from_running(schedulers: Schedulers) -> None:
+    schedulers.job("others", "sample_work_async")
+    blocking = schedulers.job("blocking", "sample_block_loop", 0, trigger="manual", kwargs=FOREVER, timeout_seconds=1)
+    process = schedulers.start()
+    schedulers.wait_for_runs("others", 1, "succeeded")
     run = blocking.request_run(MIRA)
-    fleet.wait_for_ledger("start", "blocking")
-    assert fleet.wait_for_end(run, timeout=20).status == "timed_out"
-    fleet.wait_for_runs("others", len(fleet.runs("others", "succeeded")) + 3, "succeeded", timeout=20)
-    wait_until(lambda: fleet.instance(process).threads_stuck == 1, 5, "the loop that hangs is not reported")
+    schedulers.wait_for_entry("start", "blocking")
+    assert schedulers.wait_for_end(run, timeout=20).status == "timed_out"
+    schedulers.wait_for_runs("others", len(schedulers.runs("others", "succeeded")) + 3, "succeeded", timeout=20)
+    wait_until(lambda: schedulers.instance(process).threads_stuck == 1, 5, "the loop that hangs is not reported")

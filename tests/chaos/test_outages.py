@@ -1,4 +1,4 @@
-"""Nothing that the database does hurts the scheduler: it says so once, keeps what it knows, and goes on within two seconds."""
+"""An outage of the database: the scheduler logs it once, keeps outcomes in memory, and goes on within two seconds of its end."""
 
 from __future__ import annotations
 
@@ -21,33 +21,34 @@ from tests.support.cluster import Cluster
 from tests.support.databases import database_on
 from tests.support.disk import fill, small_file_system
 from tests.support.processes import Site
-from tests.support.sample.fleet import Fleet, pause_for, seconds_between
-from tests.support.waiting import wait_until
+from tests.support.sample.schedulers import Schedulers, seconds_between
+from tests.support.waiting import let_pass, wait_until
 
 MIRA = Author(name="mira", source="admin")
 RECOVERED_WITHIN = 2.0
+LENGTH = "the length of the outage decides whether a tick fails or only waits"
 
 
 @dataclass
 class Watch:
     """A scheduler with work to do, before, during and after an outage."""
 
-    fleet: Fleet
+    schedulers: Schedulers
     jobs: list[JobDefinition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.jobs = [self.fleet.job("witness"), self.fleet.job("async_witness", "sample_work_async")]
-        self.process = self.fleet.start()
-        self.fleet.wait_for_runs("witness", 1, "succeeded")
-        # It goes on when the outage of 3 s or more begins, and ends in the middle of it.
-        self.sleeper = self.fleet.job("sleeper", seconds=0, trigger="manual", kwargs={"seconds": 2}).request_run(MIRA)
-        self.fleet.wait_for_ledger("start", "sleeper")
+        self.jobs = [self.schedulers.job("witness"), self.schedulers.job("async_witness", "sample_work_async")]
+        self.process = self.schedulers.start()
+        self.schedulers.wait_for_runs("witness", 1, "succeeded")
+        # It is running when the outage (3 s or more) begins, and ends during it.
+        self.sleeper = self.schedulers.job("sleeper", seconds=0, trigger="manual", kwargs={"seconds": 2}).request_run(MIRA)
+        self.schedulers.wait_for_entry("start", "sleeper")
         self.began = datetime.now(UTC)
 
     def recovered(self) -> float:
-        """Call when the outage is over; seconds until the first slot was claimed again."""
+        """Seconds from now, the end of the outage, until the first slot is claimed again."""
         over = datetime.now(UTC)
-        self.fleet.reconnect()
+        self.schedulers.reconnect()
         fresh = JobRun.objects.filter(job="witness", queued_at__gte=over).order_by("id")
         run = wait_until(lambda: quietly(fresh.first), 15, "it never fired again")
         seconds = seconds_between(over, run.queued_at)
@@ -55,26 +56,26 @@ class Watch:
         return seconds
 
     def check(self, failures: int) -> None:
-        """Nothing was lost, and the outage was said `failures` times."""
-        sleeper = self.fleet.wait_for_end(self.sleeper)
+        """Nothing was lost, and the outage was logged `failures` times."""
+        sleeper = self.schedulers.wait_for_end(self.sleeper)
         assert sleeper.status == "succeeded"
         assert sleeper.duration_seconds
         assert 1.9 < sleeper.duration_seconds < 4
         assert sleeper.finished_at
         assert sleeper.started_at
-        # Kept with the time at which it was over, not that at which it could be written.
+        # The row has the time at which the run ended, not the time at which the outcome could be written.
         assert abs(seconds_between(sleeper.started_at, sleeper.finished_at) - sleeper.duration_seconds) < 1
-        assert len(self.fleet.site.events(self.process, "scheduler_tick_failed")) == failures
-        # A run may be over before the tick that has claimed it is.
-        wait_until(lambda: len(self.fleet.site.events(self.process, "scheduler_tick_recovered")) == failures, 5, "the recovery was never said")
-        count = len(self.fleet.runs("witness"))
-        self.fleet.wait_for_runs("witness", count + 2)
+        assert len(self.schedulers.site.events(self.process, "scheduler_tick_failed")) == failures
+        # A run may end before the tick that claimed it does.
+        wait_until(lambda: len(self.schedulers.site.events(self.process, "scheduler_tick_recovered")) == failures, 5, "the recovery was never logged")
+        count = len(self.schedulers.runs("witness"))
+        self.schedulers.wait_for_runs("witness", count + 2)
         assert self.process.poll() is None
-        assert self.fleet.site.stop(self.process) == 0
-        self.check_the_books()
+        assert self.schedulers.site.stop(self.process) == 0
+        self.check_rows()
 
-    def check_the_books(self) -> None:
-        rows, entries = list(JobRun.objects.filter(job__in=[job.pk for job in self.jobs])), self.fleet.ledger()
+    def check_rows(self) -> None:
+        rows, entries = list(JobRun.objects.filter(job__in=[job.pk for job in self.jobs])), self.schedulers.execution_log()
         ours = [entry for entry in entries if entry.job in {job.pk for job in self.jobs}]
         complaints = executed_twice(entries) + contradictions(rows, ours)
         for job in self.jobs:
@@ -96,12 +97,12 @@ def quietly(ask: Callable[[], JobRun | None]) -> JobRun | None:
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize(("seconds", "failures"), [(3, 0), pytest.param(30, 1, marks=pytest.mark.chaos)])
-def test_a_locked_database_is_waited_for(fleet: Fleet, seconds: float, failures: int) -> None:
+def test_a_locked_database_is_waited_for(schedulers: Schedulers, seconds: float, failures: int) -> None:
     """Up to 20 s a write waits its turn; after that the tick has failed."""
-    watch = Watch(fleet)
-    with closing(sqlite3.connect(fleet.database_file, isolation_level=None)) as other:
+    watch = Watch(schedulers)
+    with closing(sqlite3.connect(schedulers.database_file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        pause_for(seconds)
+        let_pass(seconds, because=LENGTH)
         other.execute("ROLLBACK")
     assert watch.recovered() < RECOVERED_WITHIN
     watch.check(failures)
@@ -126,16 +127,16 @@ def small_disk(transactional_db: None, tmp_path: Path) -> Iterator[Path]:
 def live_through_a_full_disk(folder: Path, tmp_path: Path, says: str) -> None:
     site = Site(tmp_path)
     try:
-        watch = Watch(Fleet(site))
+        watch = Watch(Schedulers(site))
         for number in range(20):  # rows fit in as long as the pages that are there have room
-            watch.fleet.job(f"crowd_{number}")
+            watch.schedulers.job(f"crowd_{number}")
         connection.close()
         filler = folder / "filler"
         fill(filler)
         [failed] = wait_until(lambda: site.events(watch.process, "scheduler_tick_failed"), 30, "the disk was never full")
         assert failed["error"].startswith("OperationalError")
         assert says in failed["error"]
-        pause_for(3)
+        wait_until(lambda: watch.schedulers.execution_log("end", "sleeper"), 10, "the run did not end during the outage")
         filler.unlink()
         assert watch.recovered() < RECOVERED_WITHIN
         watch.check(failures=1)
@@ -176,35 +177,35 @@ def test_a_full_disk_of_the_server_stops_nothing_for_good(small_tablespace: Path
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.chaos)])
-def test_a_database_that_is_restarted_is_found_again(own_fleet: Fleet, cluster: Cluster, seconds: float) -> None:
-    watch = Watch(own_fleet)
+def test_a_database_that_is_restarted_is_found_again(own_schedulers: Schedulers, cluster: Cluster, seconds: float) -> None:
+    watch = Watch(own_schedulers)
     cluster.stop(signal.SIGQUIT)
-    pause_for(seconds)
+    let_pass(seconds, because=LENGTH)
     cluster.start()
     assert watch.recovered() < RECOVERED_WITHIN
     watch.check(failures=1)
 
 
 @pytest.mark.postgresql
-def test_terminated_connections_are_opened_again(own_fleet: Fleet, cluster: Cluster) -> None:
-    watch = Watch(own_fleet)
-    own_fleet.reconnect()
+def test_terminated_connections_are_opened_again(own_schedulers: Schedulers, cluster: Cluster) -> None:
+    watch = Watch(own_schedulers)
+    own_schedulers.reconnect()
     for _ in range(3):
         cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'own_%'")
-        own_fleet.reconnect()
+        own_schedulers.reconnect()
         assert watch.recovered() < RECOVERED_WITHIN
-    failures = len(own_fleet.site.events(watch.process, "scheduler_tick_failed"))
+    failures = len(own_schedulers.site.events(watch.process, "scheduler_tick_failed"))
     assert 1 <= failures <= 3
     watch.check(failures)
 
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.chaos)])
-def test_a_table_that_somebody_locks_is_waited_for(own_fleet: Fleet, cluster: Cluster, seconds: float) -> None:
-    watch = Watch(own_fleet)
+def test_a_table_that_somebody_locks_is_waited_for(own_schedulers: Schedulers, cluster: Cluster, seconds: float) -> None:
+    watch = Watch(own_schedulers)
     with connection.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE jobs_jobrun IN ACCESS EXCLUSIVE MODE")
-        pause_for(seconds)
+        let_pass(seconds, because=LENGTH)
         cursor.execute("ROLLBACK")
     assert watch.recovered() < RECOVERED_WITHIN
     watch.check(failures=0)

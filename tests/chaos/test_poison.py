@@ -9,7 +9,7 @@ from django.db import connection
 
 from jobs.models import JobDefinition
 from tests.chaos.accounting import unexplained
-from tests.support.sample.fleet import Fleet, seconds_between
+from tests.support.sample.schedulers import Schedulers, seconds_between
 from tests.support.waiting import wait_until
 
 DELAYED_AT_MOST = 0.1
@@ -40,32 +40,32 @@ def damage(job_id: str, values: dict[str, Any]) -> None:
         cursor.execute(f"UPDATE jobs_jobdefinition SET {settings}, revision = revision + 1 WHERE id = %s", [*columns.values(), job_id])
 
 
-def test_damaged_definitions_delay_no_other_job(fleet: Fleet) -> None:
-    witness = fleet.job("witness", "sample_work_async")
+def test_damaged_definitions_delay_no_other_job(schedulers: Schedulers) -> None:
+    witness = schedulers.job("witness", "sample_work_async")
     for job_id in DAMAGES:
-        fleet.job(job_id)
-    process = fleet.start()
-    fleet.wait_for_runs("witness", 2, "succeeded")
-    undisturbed = len(fleet.runs("witness"))
+        schedulers.job(job_id)
+    process = schedulers.start()
+    schedulers.wait_for_runs("witness", 2, "succeeded")
+    undisturbed = len(schedulers.runs("witness"))
     for job_id, values in DAMAGES.items():
         damage(job_id, values)
     wait_until(lambda: not JobDefinition.objects.unapplied().exists(), 10, "some were never applied")
-    fleet.wait_for_runs("witness", undisturbed + 5, "succeeded")
-    waits = [seconds_between(run.scheduled_for, run.queued_at) for run in fleet.runs("witness")]
+    schedulers.wait_for_runs("witness", undisturbed + 5, "succeeded")
+    waits = [seconds_between(run.scheduled_for, run.queued_at) for run in schedulers.runs("witness")]
     print("claimed after", [round(wait, 3) for wait in waits])  # noqa: T201 -- pytest shows it on failure
     before, after = sorted(waits[:undisturbed]), sorted(waits[undisturbed:])
     assert after[len(after) // 2] - before[len(before) // 2] < DELAYED_AT_MOST
-    assert fleet.site.events(process, "scheduler_tick_failed") == []
-    runs = fleet.runs("witness")
+    assert schedulers.site.events(process, "scheduler_tick_failed") == []
+    runs = schedulers.runs("witness")
     assert unexplained(witness, runs, runs[-1].scheduled_for) == []
-    check_what_they_say(fleet)
+    check_what_they_say(schedulers)
 
 
-def check_what_they_say(fleet: Fleet) -> None:
-    [run, *_] = fleet.wait_for_runs("unknown_function", 1, "failed")
+def check_what_they_say(schedulers: Schedulers) -> None:
+    [run, *_] = schedulers.wait_for_runs("unknown_function", 1, "failed")
     assert "'sample_wrok'; the nearest registered name is 'sample_work'" in run.error
     for job_id, kind in {"kwargs_are_a_list": "list", "kwargs_are_null": "NoneType"}.items():
-        [run, *_] = fleet.wait_for_runs(job_id, 1, "failed")
+        [run, *_] = schedulers.wait_for_runs(job_id, 1, "failed")
         assert run.error.startswith(f"UnusableArguments: the arguments are {kind}, expected an object")
     assert "Mars/Olympus" in (JobDefinition.objects.get(pk="bad_zone").problem or "")
     unsaid = [
@@ -90,20 +90,20 @@ STATES = {
 }
 
 
-def test_a_damaged_entry_of_the_store_is_made_anew_and_delays_no_other_job(fleet: Fleet) -> None:
+def test_a_damaged_entry_of_the_store_is_made_anew_and_delays_no_other_job(schedulers: Schedulers) -> None:
     names = [f"damaged_{number}" for number in range(len(STATES))]
     for name in names:
-        fleet.job(name)
-    fleet.job("witness")
-    process = fleet.start()
+        schedulers.job(name)
+    schedulers.job("witness")
+    process = schedulers.start()
     for name in names:
-        fleet.wait_for_runs(name, 1, "succeeded")
-    counts = {name: len(fleet.runs(name)) for name in names}
+        schedulers.wait_for_runs(name, 1, "succeeded")
+    counts = {name: len(schedulers.runs(name)) for name in names}
     with connection.cursor() as cursor:
         for name, state in zip(names, STATES.values(), strict=True):
             cursor.execute("UPDATE django_apscheduler_djangojob SET job_state = %s WHERE id = %s", [state, name])
-    fleet.wait_for_runs("witness", len(fleet.runs("witness")) + 4, "succeeded")
-    assert fleet.site.events(process, "scheduler_tick_failed") == []
-    assert max(seconds_between(run.scheduled_for, run.queued_at) for run in fleet.runs("witness")) < 1
-    silent = [what for what, name in zip(STATES, names, strict=True) if len(fleet.runs(name)) < counts[name] + 2]
+    schedulers.wait_for_runs("witness", len(schedulers.runs("witness")) + 4, "succeeded")
+    assert schedulers.site.events(process, "scheduler_tick_failed") == []
+    assert max(seconds_between(run.scheduled_for, run.queued_at) for run in schedulers.runs("witness")) < 1
+    silent = [what for what, name in zip(STATES, names, strict=True) if len(schedulers.runs(name)) < counts[name] + 2]
     assert silent == []

@@ -7,41 +7,42 @@ from django.utils.timezone import now
 
 from jobs.models import Author, JobDefinition
 from tests.chaos.accounting import unexplained
-from tests.support.sample.fleet import Fleet, pause_for
+from tests.support.sample.schedulers import Schedulers
+from tests.support.waiting import let_pass
 
 FIXER = Author(name="mira", source="admin")
 
 
 @pytest.mark.parametrize("restarts", [2, pytest.param(8, marks=pytest.mark.chaos)])
-def test_a_scheduler_that_is_restarted_every_two_seconds_starves_no_job_and_moves_no_slot(fleet: Fleet, restarts: int) -> None:
-    definition = fleet.job("every_three", seconds=3)
+def test_a_scheduler_that_is_restarted_every_two_seconds_starves_no_job_and_moves_no_slot(schedulers: Schedulers, restarts: int) -> None:
+    definition = schedulers.job("every_three", seconds=3)
     stopped_at = now()
     for _ in range(restarts):
-        process = fleet.start()
-        pause_for(2)
+        process = schedulers.start()
+        let_pass(2, because="each scheduler lives for less than the interval of the job")
         stopped_at = now()
-        assert fleet.site.stop(process) == 0
-    runs = fleet.runs("every_three")
+        assert schedulers.site.stop(process) == 0
+    runs = schedulers.runs("every_three")
     definition.refresh_from_db()
     assert unexplained(definition, runs, stopped_at) == []
     assert {run.status for run in runs} == {"succeeded"}
-    assert len(fleet.ledger("end")) == len(runs)
+    assert len(schedulers.execution_log("end")) == len(runs)
     assert len(runs) >= restarts - 1  # more than two seconds of each round find a slot every three
 
 
-def test_a_function_that_is_renamed_away_fails_its_next_run_and_loses_nothing(fleet: Fleet) -> None:
-    definition = fleet.job("renamed")
-    process = fleet.start()
-    fleet.wait_for_runs("renamed", 1, "succeeded")
-    fleet.site.stop(process)
-    history = [run.pk for run in fleet.runs("renamed", "succeeded")]
+def test_a_function_that_is_renamed_away_fails_its_next_run_and_loses_nothing(schedulers: Schedulers) -> None:
+    definition = schedulers.job("renamed")
+    process = schedulers.start()
+    schedulers.wait_for_runs("renamed", 1, "succeeded")
+    schedulers.site.stop(process)
+    history = [run.pk for run in schedulers.runs("renamed", "succeeded")]
     # The code of another release: what was sample_wrok when the job was made is sample_work there.
     JobDefinition.objects.filter(pk="renamed").update(function="sample_wrok")
-    fleet.start()
-    [run, *_] = fleet.wait_for_runs("renamed", 1, "failed")
+    schedulers.start()
+    [run, *_] = schedulers.wait_for_runs("renamed", 1, "failed")
     assert run.error == "UnknownFunction: no job function is registered as 'sample_wrok'; the nearest registered name is 'sample_work'"
-    assert [run.pk for run in fleet.runs("renamed", "succeeded")] == history
+    assert [run.pk for run in schedulers.runs("renamed", "succeeded")] == history
     definition.refresh_from_db()
     assert definition.archived_at is None
     definition.edit(FIXER, function="sample_work")
-    fleet.wait_for_runs("renamed", len(history) + 1, "succeeded")
+    schedulers.wait_for_runs("renamed", len(history) + 1, "succeeded")

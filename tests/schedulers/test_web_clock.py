@@ -13,7 +13,7 @@ from django.utils.timezone import now
 
 from jobs.maintenance.audit import audit_job
 from jobs.models import JobDefinition, JobRun
-from tests.support.sample.fleet import Fleet, seconds_between
+from tests.support.sample.schedulers import Schedulers, seconds_between
 
 pytestmark = pytest.mark.postgresql
 
@@ -36,21 +36,21 @@ DIFFER_BY = 0.05
 
 
 @pytest.mark.parametrize("ahead", [10, -10])
-def test_no_slot_is_lost_when_the_web_servers_clock_is_wrong(fleet: Fleet, ahead: int) -> None:
-    fleet.job("edited", misfire_grace_seconds=None)
-    process = fleet.start()
-    fleet.wait_for_runs("edited", 2, "succeeded")
+def test_no_slot_is_lost_when_the_web_servers_clock_is_wrong(schedulers: Schedulers, ahead: int) -> None:
+    schedulers.job("edited", misfire_grace_seconds=None)
+    process = schedulers.start()
+    schedulers.wait_for_runs("edited", 2, "succeeded")
     began = now()
-    web = fleet.site.start(sys.executable, "-c", WEB, str(ahead), name="web")
-    assert web.wait(30) == 0, fleet.site.output(web)
+    web = schedulers.site.start(sys.executable, "-c", WEB, str(ahead), name="web")
+    assert web.wait(30) == 0, schedulers.site.output(web)
     ended = now()
-    definition = fleet.wait_for_applied(JobDefinition.objects.get(pk="edited"))
+    definition = schedulers.wait_for_applied(JobDefinition.objects.get(pk="edited"))
     [run] = JobRun.objects.filter(job="edited", cause="manual")
     seen = JobRun.objects.filter(job="edited", cause="schedule").count()
-    fleet.wait_for_runs("edited", seen + 3)
-    made = fleet.wait_for_runs("made", 3)
+    schedulers.wait_for_runs("edited", seen + 3)
+    made = schedulers.wait_for_runs("made", 3)
     until = now()
-    fleet.site.stop(process)
+    schedulers.site.stop(process)
     for job_id in ("edited", "made"):
         found = audit_job(JobDefinition.objects.get(pk=job_id), began - timedelta(hours=1), until)
         assert (found.missing, found.problem) == (0, ""), found

@@ -21,3 +21,8 @@ def wait_until(condition: Callable[[], Value | None], timeout: float = 10.0, mes
         if time.monotonic() > deadline:
             raise AssertionError(f"{message or 'it never became true'} (waited {timeout:g} s, last answer {value!r})")
         time.sleep(POLL_SECONDS)
+
+
+def let_pass(seconds: float, *, because: str) -> None:
+    """Let time pass where a duration is the subject of the test; everything else waits for an event.  `because` is for the reader."""
+    time.sleep(seconds)

@@ -11,7 +11,7 @@ import pytest
 from jobs.registry import all_functions, unregister
 from tests.support.cluster import Cluster
 from tests.support.processes import Site
-from tests.support.sample.fleet import Fleet
+from tests.support.sample.schedulers import Schedulers
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ def sample_functions() -> Iterator[None]:
 
 
 @pytest.fixture
-def fleet(site: Site, sample_functions: None) -> Fleet:
-    return Fleet(site)
+def schedulers(site: Site, sample_functions: None) -> Schedulers:
+    return Schedulers(site)
 
 
 @pytest.fixture
-def own_fleet(cluster: Cluster, tmp_path: Path, sample_functions: None) -> Iterator[Fleet]:
-    """A fleet on the private PostgreSQL."""
+def own_schedulers(cluster: Cluster, tmp_path: Path, sample_functions: None) -> Iterator[Schedulers]:
+    """Schedulers on the private PostgreSQL."""
     site = Site(tmp_path)
     try:
-        yield Fleet(site)
+        yield Schedulers(site)
     finally:
         site.close()

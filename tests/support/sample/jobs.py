@@ -13,7 +13,7 @@ from typing import Any
 
 from jobs.models import JobDefinition
 from jobs.registry import current_run, job
-from tests.support.sample.ledger import note
+from tests.support.sample.execution_log import note
 
 FOREVER = 3600.0
 

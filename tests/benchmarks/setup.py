@@ -57,7 +57,7 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Setup:
     """`quick` asks for a few seconds of each benchmark: enough to see that it works, too little to believe the numbers."""
 
     url: str

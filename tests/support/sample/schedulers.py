@@ -1,4 +1,4 @@
-"""Schedulers that know the sample functions, and everything that a test asks about them."""
+"""Scheduler processes that know the sample functions, and what a test asks of them, of their rows and of the execution log."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from django.utils.timezone import now
 
 from jobs.models import JobDefinition, JobRun, SchedulerInstance
 from tests.support.processes import Site
-from tests.support.sample.ledger import VARIABLE, Entry, read
+from tests.support.sample.execution_log import VARIABLE, Entry, read
 from tests.support.waiting import wait_until
 
 ENDED = ("succeeded", "failed", "timed_out", "cancelled", "abandoned", "missed", "skipped")
 
 
-class Fleet:
+class Schedulers:
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.path = site.folder / "ledger"
+        self.path = site.folder / "execution_log"
         site.env |= {"DJANGO_SETTINGS_MODULE": "tests.support.sample.settings", VARIABLE: str(self.path)}
 
     # -- processes ----------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ class Fleet:
         return self.site.start_scheduler(*args, wait=wait, **env)
 
     def start_many(self, count: int, *args: str, **env: str) -> list[subprocess.Popen[bytes]]:
-        """Start several at the same moment, and come back when each has completed a tick."""
+        """Start several at the same time, and return when each has completed a tick."""
         processes = [self.start(*args, wait=False, **env) for _ in range(count)]
         for process in processes:
             self.wait_for_tick(process)
@@ -46,13 +46,13 @@ class Fleet:
         )
 
     def wait_for_heartbeats(self, process: subprocess.Popen[bytes], count: int) -> None:
-        """Come back when the scheduler's heartbeat has moved `count` times."""
+        """Return when the scheduler has written `count` more heartbeats."""
         for _ in range(count):
             seen = self.instance(process).heartbeat_at
-            wait_until(lambda seen=seen: self.instance(process).heartbeat_at > seen, 10, f"the heart of {process.pid} stopped")  # type: ignore[misc]  # a default binds the loop's value
+            wait_until(lambda seen=seen: self.instance(process).heartbeat_at > seen, 10, f"scheduler {process.pid} wrote no heartbeat")  # type: ignore[misc]  # a default binds the loop's value
 
     def kill(self, process: subprocess.Popen[bytes]) -> float:
-        """SIGKILL; the wall clock's time at which the process was gone."""
+        """Send SIGKILL; the time (seconds since 1970) at which the process had ended."""
         self.site.stop(process, signal.SIGKILL)
         return time.time()
 
@@ -61,12 +61,12 @@ class Fleet:
 
     @staticmethod
     def reconnect() -> None:
-        """Forget this process's own connection, which an outage has broken."""
+        """Close this process's own connection, which an outage has broken."""
         connection.close()
 
     @property
     def database_file(self) -> str:
-        """Where the SQLite database is."""
+        """The path of the SQLite database."""
         return str(connection.settings_dict["NAME"])
 
     def seconds_since_tick(self, process: subprocess.Popen[bytes]) -> float:
@@ -109,23 +109,17 @@ class Fleet:
 
         return wait_until(applied, timeout, f"{definition.pk} was never applied")
 
-    # -- the ledger ---------------------------------------------------------------------------------
+    # -- the execution log --------------------------------------------------------------------------
 
-    def ledger(self, event: str | None = None, job: str | None = None) -> list[Entry]:
+    def execution_log(self, event: str | None = None, job: str | None = None) -> list[Entry]:
         return read(self.path, event, job)
 
-    def wait_for_ledger(self, event: str, job: str, count: int = 1, timeout: float = 15) -> list[Entry]:
+    def wait_for_entry(self, event: str, job: str, count: int = 1, timeout: float = 15) -> list[Entry]:
         return wait_until(
-            lambda: entries if len(entries := self.ledger(event, job)) >= count else None,
+            lambda: entries if len(entries := self.execution_log(event, job)) >= count else None,
             timeout,
-            f"{job} never said {event!r} {count} times",
+            f"{job} never logged {event!r} {count} times",
         )
-
-
-def pause_for(seconds: float) -> None:
-    """Let the processes go on for a while: the test observes time itself here, not an event in it."""
-    until = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= until, seconds + 5)
 
 
 def alive(pid: int) -> bool:

@@ -1,6 +1,6 @@
-"""The ledger: what job functions say of themselves, outside of any database.
+"""The execution log: a file outside of any database, into which the sample job functions write when they start and end.
 
-One line for each event, appended with a single write, so that any number of processes may share the file.
+Each event is one line, appended with a single write, so that any number of processes can share the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jobs.registry import current_run
 
-VARIABLE = "SAMPLE_LEDGER"
+VARIABLE = "SAMPLE_EXECUTION_LOG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, datetime, int]:
-        """What may be executed only once."""
+        """Identifies an attempt, which may be executed only once."""
         return (self.job, self.slot, self.attempt)
 
 
 def note(event: str) -> None:
-    """Say in the ledger that the current run has come to `event`."""
+    """Append `event` of the current run to the execution log."""
     run = current_run()
     line = json.dumps([event, run.job_id, run.scheduled_for.isoformat(), run.id, run.attempt, os.getpid(), time.time()]) + "\n"
     fd = os.open(os.environ[VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

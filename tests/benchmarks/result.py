@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Result:
     """One measurement; `met` is None where nobody set a target."""
 
     what: str
@@ -29,16 +29,16 @@ class Finding:
         return "" if self.met is None else "met" if self.met else "**missed**"
 
 
-def at_most(what: str, value: float, limit: float, unit: str = "", note: str = "") -> Finding:
-    return Finding(what, _said(value, unit, note), f"≤ {_number(limit)}{unit}", value <= limit)
+def at_most(what: str, value: float, limit: float, unit: str = "", note: str = "") -> Result:
+    return Result(what, _said(value, unit, note), f"≤ {_number(limit)}{unit}", value <= limit)
 
 
-def at_least(what: str, value: float, limit: float, unit: str = "", note: str = "") -> Finding:
-    return Finding(what, _said(value, unit, note), f"≥ {_number(limit)}{unit}", value >= limit)
+def at_least(what: str, value: float, limit: float, unit: str = "", note: str = "") -> Result:
+    return Result(what, _said(value, unit, note), f"≥ {_number(limit)}{unit}", value >= limit)
 
 
-def plain(what: str, value: float, unit: str = "", note: str = "") -> Finding:
-    return Finding(what, _said(value, unit, note))
+def plain(what: str, value: float, unit: str = "", note: str = "") -> Result:
+    return Result(what, _said(value, unit, note))
 
 
 def _said(value: float, unit: str, note: str) -> str:

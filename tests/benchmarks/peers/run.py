@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 
 from tests.benchmarks.environment import REPOSITORY, environment
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.setup import Setup
 
 BROKERS = {6379: "redis://127.0.0.1:6379/9", 5672: "amqp://guest:guest@127.0.0.1:5672//"}
 JOBS = {"memory": 10_000, "sqlalchemy": 1_000, "django": 1_000, "django_as_many": 10_000, "celery": 1_000, "procrastinate": 1_000}
@@ -50,26 +50,26 @@ def _listens(port: int) -> bool:
         return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
-def run_peer(stage: Stage, name: str, seconds: float) -> Achieved | None:
-    """Let a peer work on the stage's database; None when it cannot."""
-    jobs = stage.count(JOBS[name], 50)
-    variables = environment(stage.url)
+def run_peer(setup: Setup, name: str, seconds: float) -> Achieved | None:
+    """Let a peer work on the benchmark's database; None when it cannot."""
+    jobs = setup.count(JOBS[name], 50)
+    variables = environment(setup.url)
     if name == "celery":
         if (url := broker()) is None:
             return None
         module, arguments = "celery_beat", [str(jobs)]
         variables["BENCH_BROKER"] = url
     elif name == "procrastinate":
-        if stage.vendor != "postgresql":
+        if setup.vendor != "postgresql":
             return None
         module, arguments = "procrastinate_periodic", [str(jobs)]
     else:
         module, arguments = "apscheduler_stores", [name.removesuffix("_as_many"), str(jobs)]
     command = [sys.executable, "-m", f"tests.benchmarks.peers.{module}", *arguments, str(seconds)]
-    with (stage.folder / f"{name}.log").open("wb") as log:
+    with (setup.folder / f"{name}.log").open("wb") as log:
         done = subprocess.run(command, cwd=REPOSITORY, env=variables, stdout=subprocess.PIPE, stderr=log, timeout=180 + seconds, check=False)
     lines = done.stdout.decode().splitlines()
     if done.returncode or not lines:
-        sys.stderr.write(f"bench: the peer {name} ended with {done.returncode}: {(stage.folder / f'{name}.log').read_text(errors='replace')[-600:]}\n")
+        sys.stderr.write(f"bench: the peer {name} ended with {done.returncode}: {(setup.folder / f'{name}.log').read_text(errors='replace')[-600:]}\n")
         return None
     return Achieved(name, jobs, **json.loads(lines[-1]))

@@ -1,0 +1,96 @@
+"""Kills, freezes and restarts schedulers, reproducibly."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tests.support.sample.schedulers import Schedulers
+from tests.support.waiting import let_pass
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A scheduler that was killed, and the time at which it had ended (seconds since 1970)."""
+
+    pid: int
+    at: float
+
+
+class ChaosMonkey:
+    """Keeps `count` schedulers running and disturbs them at random.  The same seed does the same things in the same order."""
+
+    def __init__(self, schedulers: Schedulers, count: int, seed: int, freezes: Sequence[float]) -> None:
+        self._schedulers = schedulers
+        self._freezes = freezes
+        self._random = random.Random(seed)
+        self.processes = schedulers.start_many(count)
+        self._undisturbed_since = dict.fromkeys((process.pid for process in self.processes), time.time())
+        self._undisturbed: list[tuple[float, float]] = []
+        self.deaths: list[Death] = []
+        self.actions: list[str] = []
+        self._began = time.monotonic()
+
+    def disturb(self, seconds: float, pause: tuple[float, float] = (1.5, 3.5)) -> None:
+        """Disturb random schedulers for this long; the first action is always a kill."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            index = self._random.randrange(len(self.processes))
+            action = self._random.choice([self._kill, self._kill, self._freeze, self._restart]) if self.deaths else self._kill
+            self.actions.append(f"{time.monotonic() - self._began:6.2f} {action.__name__.strip('_')} {self.processes[index].pid}")
+            action(index)
+            rest = max(deadline - time.monotonic(), 0)
+            let_pass(min(self._random.uniform(*pause), rest), because="actions at random times hit a scheduler at any step of its tick")
+
+    def has_survivor(self, death: Death, seconds: float) -> bool:
+        """Whether some scheduler ran undisturbed for this long after a death: not frozen, not restarted, and with a database."""
+        return any(since <= death.at and until >= death.at + seconds for since, until in self._undisturbed)
+
+    def note_outage(self) -> None:
+        """Count every scheduler as disturbed now; call it when the database is back."""
+        for process in self.processes:
+            self._note_disturbance(process)
+
+    def _note_disturbance(self, process: subprocess.Popen[bytes]) -> None:
+        self._undisturbed.append((self._undisturbed_since.pop(process.pid), time.time()))
+        self._undisturbed_since[process.pid] = time.time()
+
+    def end(self) -> None:
+        """Stop all schedulers with SIGTERM."""
+        self.note_outage()
+        for process in self.processes:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGCONT)
+            self._schedulers.site.stop(process)
+
+    def _kill(self, index: int) -> None:
+        process = self.processes[index]
+        self._note_disturbance(process)
+        self.deaths.append(Death(process.pid, self._schedulers.kill(process)))
+        self.processes[index] = self._start()
+
+    def _freeze(self, index: int) -> None:
+        """Send SIGSTOP for a while; the longest time makes other schedulers take the process for dead."""
+        process = self.processes[index]
+        self._note_disturbance(process)
+        process.send_signal(signal.SIGSTOP)
+        let_pass(self._random.choice(self._freezes), because="a frozen process is told from a dead one by time alone")
+        process.send_signal(signal.SIGCONT)
+        self._undisturbed_since[process.pid] = time.time()
+
+    def _restart(self, index: int) -> None:
+        self._note_disturbance(self.processes[index])
+        self._schedulers.site.stop(self.processes[index])
+        self.processes[index] = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Wait for the first tick: on a machine too busy to start schedulers, otherwise no scheduler lives long enough to reap the dead."""
+        process = self._schedulers.start()
+        self._undisturbed_since[process.pid] = time.time()
+        return process
