@@ -1,4 +1,4 @@
-"""The virtual environment: made once, brought up to date whenever a lock file has changed."""
+"""The virtual environment: created once, and synchronised when a file in requirements/ has changed."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 VENV = REPOSITORY / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".synced"
-UV_LOCK = REPOSITORY / "requirements-uv.lock"
-LOCKS = {"runtime": REPOSITORY / "requirements.lock", "dev": REPOSITORY / "requirements-dev.lock", "bench": REPOSITORY / "requirements-bench.lock"}
+UV_LOCK = REPOSITORY / "requirements" / "uv.txt"
+LOCKS = {kind: REPOSITORY / "requirements" / f"{kind}.txt" for kind in ("runtime", "dev", "bench")}
 BENCH_VENV = REPOSITORY / ".venv-bench"
 BENCH_PYTHON = BENCH_VENV / "bin" / "python"
 
 COMPILE = ("--compile-bytecode",)
-"""uv leaves that to the first import, and where nothing may be written then, to each: a scheduler's start takes three times as long."""
+"""By default Python compiles at the first import; without write permission it does so at every import, and a scheduler takes three times as long to start."""
 
 
 def prepare(kind: str) -> None:
-    """Make `.venv` hold what the lock file of `kind` (`runtime` or `dev`) says; quick when it does already."""
+    """Install the packages of `kind` (`runtime` or `dev`) into `.venv`; returns at once when they are installed."""
     synced = STAMP.read_text() if STAMP.exists() and PYTHON.exists() else ""
-    if synced.startswith("dev"):  # it holds everything that the runtime needs, in the same versions
+    if synced.startswith("dev"):  # it contains the runtime packages, in the same versions
         kind = "dev"
     wanted = f"{kind} {_digest(kind)}"
     if synced == wanted:
         return
     _make_venv()
-    say(f"installing the packages of {LOCKS[kind].name}")
+    say(f"installing the packages of requirements/{LOCKS[kind].name}")
     _install("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement", str(UV_LOCK))
     _sync(PYTHON, kind)
     STAMP.write_text(wanted)
 
 
 def prepare_bench() -> None:
-    """Make `.venv-bench` hold what we are measured beside; those packages must not get into `.venv`."""
+    """Install the peers into `.venv-bench`, so that their packages never get into `.venv`."""
     prepare("dev")
     stamp = BENCH_VENV / ".synced"
     wanted = f"bench {_digest('bench')}"
     if BENCH_PYTHON.exists() and stamp.exists() and stamp.read_text() == wanted:
         return
-    say(f"installing the packages of {LOCKS['bench'].name}")
+    say(f"installing the packages of requirements/{LOCKS['bench'].name}")
     _install("-m", "uv", "venv", "--quiet", "--clear", "--python", str(PYTHON), str(BENCH_VENV))
     _sync(BENCH_PYTHON, "bench")
     stamp.write_text(wanted)
@@ -58,7 +58,7 @@ def _sync(python: Path, kind: str) -> None:
 
 
 def _digest(kind: str) -> str:
-    # The interpreter counts too: another one needs other wheels.
+    # Another interpreter needs other wheels.
     parts = [sys.version.encode(), *map(str.encode, COMPILE), UV_LOCK.read_bytes(), LOCKS[kind].read_bytes()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
@@ -67,13 +67,13 @@ def _make_venv() -> None:
     if _python_works():
         return
     if importlib.util.find_spec("ensurepip") is None:
-        stop("this python has no venv module; on Debian: apt install python3-venv")
-    say("making .venv")
+        stop("this Python has no venv module; on Debian: apt install python3-venv")
+    say("creating .venv")
     shutil.rmtree(VENV, ignore_errors=True)
-    # Debian keeps a venv module without its wheels until python3-venv is installed; it says so itself.
+    # Debian ships the venv module without its wheels until python3-venv is installed; the command prints that itself.
     if subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False).returncode:
         shutil.rmtree(VENV, ignore_errors=True)
-        stop("no virtual environment could be made; on Debian: apt install python3-venv")
+        stop("could not create a virtual environment; on Debian: apt install python3-venv")
 
 
 def _python_works() -> bool:
@@ -84,10 +84,10 @@ def _python_works() -> bool:
 
 
 def network_environment() -> dict[str, str]:
-    """Let uv trust the machine's own certificates, as pip does: some networks have an authority of their own."""
+    """Let uv trust the system's certificates, as pip does: some networks have their own authority."""
     return {"UV_SYSTEM_CERTS": "1"} | os.environ
 
 
 def _install(*arguments: str) -> None:
     if subprocess.run([str(PYTHON), *arguments], cwd=REPOSITORY, env=network_environment(), check=False).returncode:
-        stop("the packages could not be installed (the reason is above); the first start needs network to the package index")
+        stop("could not install the packages (see above); the first start needs access to the package index")

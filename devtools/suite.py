@@ -57,7 +57,7 @@ def _checks() -> dict[str, list[str]]:
         "format (ruff format)": [f"{tool}/ruff", "format", "--check", "--output-format", "concise", "."],
         "imports (lint-imports)": [f"{tool}/lint-imports"],
         "migrations (makemigrations --check)": [python, "manage.py", "makemigrations", "--check", "--dry-run"],
-        "lock files": [python, "-m", "devtools.lock"],
+        "requirements (devtools.lock)": [python, "-m", "devtools.lock"],
         "types (mypy)": [f"{tool}/mypy"],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 from csp.constants import NONE, SELF
@@ -95,6 +96,8 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DATABASES = {"default": database_settings(ENV.database_url)}
+if ENV.database_url.startswith("sqlite:///var/"):  # not tracked by git, so a fresh clone has no such folder
+    (BASE_DIR / "var").mkdir(exist_ok=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -114,6 +117,7 @@ STATIC_ROOT = BASE_DIR / "static-collected"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Before collectstatic has run, and always with DEBUG, files are served from the apps' folders.
 COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
+warnings.filterwarnings("ignore", "No directory at", UserWarning)  # whitenoise, when STATIC_ROOT does not exist yet
 WHITENOISE_USE_FINDERS = not COLLECTED
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

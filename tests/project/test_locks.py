@@ -1,4 +1,4 @@
-"""The lock files agree with pyproject.toml, and with each other."""
+"""The files in requirements/ agree with pyproject.toml, and with each other."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ RUNTIME = LOCKS["runtime"].read_text()
 DEV = LOCKS["dev"].read_text()
 
 
-def test_the_lock_files_hold_what_pyproject_asks_for() -> None:
+def test_the_requirements_satisfy_pyproject() -> None:
     assert read_problems() == []
 
 
-def test_uv_is_pinned_to_the_version_that_compiles_the_lock_files() -> None:
+def test_uv_is_pinned_to_the_version_that_compiles_the_requirements() -> None:
     assert UV_LOCK.read_text().startswith(f"{UV} ")
     assert not FOREIGN.search(UV_LOCK.read_text())
 
@@ -29,11 +29,11 @@ def test_uv_is_pinned_to_the_version_that_compiles_the_lock_files() -> None:
 @pytest.mark.parametrize(
     ("runtime", "dev", "complaint"),
     [
-        (RUNTIME.replace("cronsim==", "cronsim-next=="), DEV, "requirements.lock: cronsim>=2.6 is wanted, nothing is locked"),
-        (RUNTIME, DEV.replace("\npytest==", "\npytest==1."), "requirements-dev.lock: pytest>=8.3 is wanted, 1."),
+        (RUNTIME.replace("cronsim==", "cronsim-next=="), DEV, "requirements/runtime.txt: cronsim>=2.6 is wanted, nothing is locked"),
+        (RUNTIME, DEV.replace("\npytest==", "\npytest==1."), "requirements/dev.txt: pytest>=8.3 is wanted, 1."),
         (RUNTIME, DEV.replace("\ngunicorn==", "\ngunicorn==99."), "gunicorn: {'"),
-        (RUNTIME + "--index-url https://example.org/simple\n", DEV, "requirements.lock: names '--index-url'"),
-        (RUNTIME, DEV + "# from /home/somebody/wheels\n", "requirements-dev.lock: names '/home/'"),
+        (RUNTIME + "--index-url https://example.org/simple\n", DEV, "requirements/runtime.txt: names '--index-url'"),
+        (RUNTIME, DEV + "# from /home/somebody/wheels\n", "requirements/dev.txt: names '/home/'"),
     ],
 )
 def test_each_disagreement_is_named(runtime: str, dev: str, complaint: str) -> None:
