@@ -1,4 +1,4 @@
-"""`./dev test`: the checks, then the tests on SQLite, then those that depend on the database on PostgreSQL."""
+"""`./dev test`: the checks, the tests on SQLite, and the tests that depend on the database again on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_TESTS = 5  # pytest's exit code when nothing was selected
 
 
 def run_suite(arguments: list[str]) -> int:
-    """Run everything, or just pytest with `arguments`; 0 when all of it passed."""
+    """Run everything, or only pytest with `arguments`; 0 if all passed."""
     started = time.monotonic()
     prepare("dev")
     postgres = find_postgres()
@@ -44,8 +44,8 @@ def _chosen_tests(arguments: list[str], databases: Sequence[Database]) -> dict[s
 
 def _everything(databases: Sequence[Database]) -> dict[str, bool]:
     checks = [_Check(name, command) for name, command in _checks().items()]
-    # One database after the other: both at once take as long, and what has to be in time has less of a core.
-    tests = {f"tests on {database.name}": (database.crowd() or database.second_look()) & database.alone() for database in databases}
+    # One database after the other: running both at once takes as long, and leaves less of a core for tests with deadlines.
+    tests = {f"tests on {database.name}": database.in_parallel() & database.alone() for database in databases}
     return {check.name: check.passed() for check in checks} | tests
 
 
@@ -63,7 +63,7 @@ def _checks() -> dict[str, list[str]]:
 
 
 class _Check:
-    """A command that runs beside the tests; what it prints is shown only when it fails."""
+    """A command that runs beside the tests; its output is shown only when it fails."""
 
     def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
@@ -83,35 +83,27 @@ class _Check:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where tests run: `marks` choose which, and `url` is None for SQLite."""
+    """A database that tests run on: `marks` select the tests, and `url` is None for SQLite."""
 
     name: str
     url: str | None
     marks: str
 
-    def crowd(self) -> bool:
-        """All but those that measure time, on more workers than there are cores: most tests wait for processes most of the time."""
+    def in_parallel(self) -> bool:
+        """Run all tests but those that measure time, on more workers than there are cores, because most tests wait for processes."""
         workers = min((os.cpu_count() or 1) + 2, 8)
         return self.run("", "-n", str(workers), "--dist", "worksteal", "-m", f"{self.marks} and not alone") == 0
 
-    def second_look(self) -> bool:
-        """Whether what failed in the crowd passes with the machine for itself: a promise of a quarter of a second needs its share of a core."""
-        passed = self.run("; what failed, alone", "--last-failed", "--last-failed-no-failures", "none", "-m", f"{self.marks} and not alone") == 0
-        if passed:
-            say("NOTE  the tests above failed among the others and passed alone: find out why, or mark them `alone`")
-        return passed
-
     def alone(self) -> bool:
-        """Those that measure time, with the machine for themselves."""
-        return self.run("; those that measure time, alone", "-m", f"{self.marks} and alone") in {0, NO_TESTS}
+        """Run the tests that measure time, one after the other."""
+        return self.run("; tests that measure time, one by one", "-m", f"{self.marks} and alone") in {0, NO_TESTS}
 
     def run(self, which: str, *arguments: str) -> int:
-        """Pytest's exit code."""
         say(f"pytest on {self.name}{which}")
         return subprocess.run(self._command(*arguments), cwd=REPOSITORY, env=_clean_environment() | self._environment, check=False).returncode
 
     def _command(self, *arguments: str) -> list[str]:
-        # Each database has its own memory of what failed last.
+        # A cache for each database, so that `--last-failed` works.
         return [str(PYTHON), "-m", "pytest", "-q", "-rs", "-o", f"cache_dir=.pytest_cache/{self.name.lower()}", *arguments]
 
     @property
