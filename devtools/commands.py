@@ -17,7 +17,7 @@ from devtools.up import manage, site_environment, up
 
 
 def run(name: str, arguments: list[str]) -> int:
-    """Run the command `name`; its exit code."""
+    """Run the command `name` and return its exit code."""
     commands: dict[str, Callable[[list[str]], int]] = {
         "up": up,
         "manage": manage,
@@ -30,7 +30,7 @@ def run(name: str, arguments: list[str]) -> int:
         "secret": _secret,
         "postgres": print_postgres,
     }
-    # What is started here is started again and again; without caches each start compiles a thousand files, for most of a second.
+    # Without bytecode caches every started process compiles a thousand files, which takes most of a second.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         return commands[name](arguments)

@@ -1,4 +1,4 @@
-"""Which PostgreSQL the tests may use: one where we may create databases."""
+"""Find a PostgreSQL server for the tests: one on which we may create databases."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ except psycopg.OperationalError:
 
 
 def find_postgres() -> str | None:
-    """The address of a usable PostgreSQL; None when there is none.
+    """The address of a usable PostgreSQL server, or None.
 
-    `VS_TEST_POSTGRES_URL` is a promise: when it does not hold, that is an error and not a reason to skip.
+    An unusable address in `VS_TEST_POSTGRES_URL` is an error, not a reason to skip tests.
     """
-    promised = os.environ.get("VS_TEST_POSTGRES_URL")
-    if promised:
-        if not _usable(promised):
-            stop("VS_TEST_POSTGRES_URL: nobody answers there, or we may not create databases")
-        return promised
+    configured = os.environ.get("VS_TEST_POSTGRES_URL")
+    if configured:
+        if not _usable(configured):
+            stop("VS_TEST_POSTGRES_URL: no server answers there, or it does not let us create databases")
+        return configured
     return next(filter(_usable, GUESSES), None)
 
 
@@ -39,10 +39,10 @@ def _usable(url: str) -> bool:
 
 
 def print_postgres(_arguments: list[str]) -> int:
-    """Print the address for scripts; exit code 1 when there is none."""
+    """Print the address for scripts; exit code 1 if no server is usable."""
     prepare("dev")
     url = find_postgres()
     if url is None:
-        stop("no PostgreSQL is reachable on 127.0.0.1:5432")
+        stop("no usable PostgreSQL on 127.0.0.1:5432")
     sys.stdout.write(url + "\n")
     return 0

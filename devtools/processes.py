@@ -17,11 +17,11 @@ from devtools.say import say, stop
 DRAIN_SECONDS = 30
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLEAN = (0, -signal.SIGTERM)
-"""How a process ends that was told to; one that was still being imported had nothing to say to the signal yet."""
+"""Exit codes after SIGTERM; a process that is still importing has no handler yet."""
 
 
 class Processes:
-    """Processes in groups of their own: a signal to us is passed on once, and none is left behind."""
+    """Child processes in their own process groups: a signal to us reaches each once, and none outlives us."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
@@ -30,7 +30,7 @@ class Processes:
 
     @contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
-        """While in here a signal asks all to stop, a second one kills them; at the end none is alive."""
+        """Within this block the first signal stops all processes and the second kills them; none is alive afterwards."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
         try:
@@ -44,7 +44,7 @@ class Processes:
         return process
 
     def start_until_ready(self, name: str, command: Sequence[str], timeout: float) -> None:
-        """Start a process that prints the line `ready` when it is."""
+        """Start a process and wait until it prints the line `ready`."""
         process = self.start(name, command, stdout=subprocess.PIPE)
         ready = threading.Event()
         threading.Thread(target=_relay, args=(process, ready), daemon=True).start()
@@ -56,11 +56,11 @@ class Processes:
                 stop(f"the {name} was not ready after {timeout:g} s")
 
     def all_well(self) -> bool:
-        """Whether nobody asked us to stop and every process lives."""
+        """Whether we got no signal and every process is alive."""
         return self._signals == 0 and all(process.poll() is None for process in self._running.values())
 
     def wait(self) -> int:
-        """Wait for a signal (0 after a clean stop) or for the death of any process (1)."""
+        """Wait for a signal (0 after a clean stop) or for the end of any process (1)."""
         while self.all_well():
             time.sleep(0.1)
         if self._signals == 0:
@@ -69,7 +69,7 @@ class Processes:
                     say(f"the {name} has ended with {process.returncode}; stopping the rest")
             self._stop_all()
             return 1
-        say("stopping; a second Ctrl-C kills")
+        say("stopping; press Ctrl-C again to kill")
         return self._stop_all()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -93,14 +93,14 @@ class Processes:
 
 
 def _relay(process: subprocess.Popen[bytes], ready: threading.Event) -> None:
-    # Read to the end, or the process would block on a full pipe one day.
+    # Read to the end: a process blocks on a full pipe.
     for line in process.stdout or ():
         if line.strip() == b"ready":
             ready.set()
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # The group may outlive its leader.
+    # A process group can outlive its leader.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,4 @@
-"""How `./dev` talks: short lines on stderr, so that stdout is free for data."""
+"""Messages of `./dev`: short lines on stderr; stdout is for data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`./dev up`: everything that runs in production, on this machine, with one command."""
+"""`./dev up`: web server and scheduler on this machine, as in production, with one command."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def up(arguments: list[str]) -> int:
-    """Set up and run web server and scheduler until Ctrl-C; 0 after a clean stop, 1 when either died."""
+    """Set up and run web server and scheduler until Ctrl-C; 0 after a clean stop, 1 if either ended by itself."""
     parser = argparse.ArgumentParser(prog="./dev up")
-    parser.add_argument("--port", type=_port, default=8000, help="the port of the web server (8000)")
-    parser.add_argument("--demo", action="store_true", help="with a stand-in for the internet and a sample game server")
+    parser.add_argument("--port", type=_port, default=8000, help="port of the web server (default: 8000)")
+    parser.add_argument("--demo", action="store_true", help="use stand-ins for the upstream services and a sample game server")
     options = parser.parse_args(arguments)
     prepare("runtime")
     _check_port(options.port)
@@ -53,11 +53,11 @@ def manage(arguments: list[str]) -> int:
 
 
 def site_environment(*, demo: bool) -> dict[str, str]:
-    """This process's environment, with a value for each variable that has to be set; what is set already wins."""
+    """This process's environment, with defaults for the variables that must be set."""
     VAR.mkdir(exist_ok=True)
     defaults = {
         "VS_SECRET_KEY": _secret_key(),
-        # As in production, but without a proxy for TLS in front.
+        # As in production, but without a TLS proxy in front.
         "VS_HTTPS": "false",
         "PYTHONUNBUFFERED": "1",
     }
@@ -76,7 +76,7 @@ def site_environment(*, demo: bool) -> dict[str, str]:
 
 def _secret_key(path: Path = VAR / "secret_key") -> str:
     if not path.exists():
-        # Its mode first, so that nobody can read it in between.
+        # Set the mode before the content, so that other users can never read the key.
         path.touch(0o600)
         path.write_text(secrets.token_urlsafe(50))
     return path.read_text().strip()
@@ -95,7 +95,7 @@ def _check_port(port: int) -> None:
         try:
             listener.bind((LOOPBACK, port))
         except OSError as error:
-            stop(f"port {port} cannot be used ({error.strerror or error}); choose another one: ./dev up --port {port + 1}")
+            stop(f"port {port} is not available ({error.strerror or error}); choose another: ./dev up --port {port + 1}")
 
 
 def _free_port() -> int:
@@ -113,7 +113,7 @@ def _manage(*arguments: str, environment: dict[str, str]) -> subprocess.Complete
 
 
 def _create_admin(environment: dict[str, str]) -> str | None:
-    """Make the user `admin` unless there is one; the new password, which is kept nowhere else."""
+    """Create the user `admin` if it is missing; its new password, which is stored nowhere else."""
     password = secrets.token_urlsafe(12)
     command = ["createsuperuser", "--noinput", "--username", "admin", "--email", ""]
     done = _manage(*command, environment=environment | {"DJANGO_SUPERUSER_PASSWORD": password})
@@ -143,7 +143,7 @@ def _wait_until_it_answers(processes: Processes, port: int) -> bool:
             return True
         except OSError:
             if time.monotonic() > deadline:
-                say(f"the web server has not answered for {START_SECONDS} s")
+                say(f"the web server did not answer within {START_SECONDS} s")
                 return False
             time.sleep(0.1)
     return False
@@ -151,7 +151,7 @@ def _wait_until_it_answers(processes: Processes, port: int) -> bool:
 
 def _print_addresses(port: int, password: str | None) -> None:
     base = f"http://{LOOPBACK}:{port}"
-    known = "as printed at the first start; a new one: ./dev manage [--demo] changepassword admin"
+    known = "as printed at the first start; to change it: ./dev manage [--demo] changepassword admin"
     lines = [
         "",
         f"  admin     {base}/admin/",

@@ -46,7 +46,7 @@ class Up:
         return self._err.read_text()
 
     def wait_until_it_runs(self) -> None:
-        wait_until(lambda: "Ctrl-C" in self.printed or self.process.poll() is not None, timeout=60, message="./dev up never said where it is")
+        wait_until(lambda: "Ctrl-C" in self.printed or self.process.poll() is not None, timeout=60, message="./dev up never printed its addresses")
         assert self.process.poll() is None, self.said
         self.family = psutil.Process(self.process.pid).children(recursive=True)
 
@@ -114,20 +114,20 @@ def test_it_ends_with_an_error_when_the_scheduler_dies(up: Up) -> None:
     assert up.survivors() == []
 
 
-def test_a_port_in_use_is_said_in_one_line() -> None:
+def test_a_port_in_use_is_reported_in_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         refused = dev("up", "--port", str(port))
     assert refused.returncode == 1
-    assert refused.stderr == f"dev: port {port} cannot be used (Address already in use); choose another one: ./dev up --port {port + 1}\n"
+    assert refused.stderr == f"dev: port {port} is not available (Address already in use); choose another: ./dev up --port {port + 1}\n"
 
 
 def test_an_unknown_command_shows_the_known_ones() -> None:
     refused = dev("upp")
     assert refused.returncode == 2
-    assert "there is no command 'upp'" in refused.stderr
+    assert "unknown command 'upp'" in refused.stderr
     assert "./dev COMMAND" in refused.stderr
 
 
@@ -137,7 +137,7 @@ def test_a_secret_is_long_enough_and_never_the_same() -> None:
     assert first != second
 
 
-def test_a_promised_postgresql_that_does_not_answer_is_an_error_and_no_reason_to_skip() -> None:
+def test_a_configured_postgresql_that_does_not_answer_is_an_error_and_no_reason_to_skip() -> None:
     refused = dev("postgres", VS_TEST_POSTGRES_URL=f"postgres://nobody@127.0.0.1:{free_port()}/postgres")
     assert refused.returncode == 1
     assert refused.stdout == ""

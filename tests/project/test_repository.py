@@ -1,4 +1,4 @@
-"""What holds for every file of the repository."""
+"""Rules for every file of the repository."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from devtools.environment import REPOSITORY
 pytestmark = pytest.mark.once
 
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
-# The history of a project is kept elsewhere; a number in the code is a riddle to whoever reads it.
+# Git keeps the history; a ticket number in the code tells a reader nothing.
 TICKET = re.compile(r"\b(?:issue|story|ticket) #?\d+\b|(?<![&\w])#\d+\b(?![-\w.]*[;{\"'])", re.IGNORECASE)
 
 
@@ -25,14 +25,47 @@ def tracked(*patterns: str) -> list[Path]:
     return [path for line in listed.stdout.splitlines() if (path := REPOSITORY / line).is_file()]
 
 
-def test_only_wait_until_sleeps() -> None:
+LONGEST = 250
+"""Lines of a file of code: a person reads as much at one sitting."""
+
+
+def test_no_test_sleeps_outside_of_waiting() -> None:
+    """`wait_until` polls, and `let_pass` demands a reason; benchmarks measure time, so they may sleep."""
     sleeping = [
         f"{path.relative_to(REPOSITORY)}:{node.lineno}"
-        for path in tracked("tests/**/test_*.py", "tests/test_*.py", "tests/**/conftest.py", "tests/conftest.py")
+        for path in tracked("tests/*.py")
+        if "benchmarks" not in path.parts and path.name != "waiting.py"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"time.sleep", "sleep"}
     ]
     assert sleeping == []
+
+
+def test_no_test_module_imports_from_another() -> None:
+    """Shared fixtures and functions belong into a conftest or into tests/support."""
+    importing = [
+        f"{path.relative_to(REPOSITORY)}: {module}"
+        for path in tracked("tests/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for module in _imported(node)
+        if any(part.startswith("test_") for part in module.split("."))
+    ]
+    assert importing == []
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def test_no_file_of_code_has_more_than_250_lines() -> None:
+    files = {
+        path: len(path.read_text().splitlines())
+        for path in tracked("jobs/*.py", "health/*.py", "vsadmin/*.py", "devtools/*.py", "tests/*.py")
+        if "migrations" not in path.parts
+    }
+    assert {str(path.relative_to(REPOSITORY)): lines for path, lines in files.items() if lines > LONGEST} == {}
 
 
 def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
