@@ -47,9 +47,14 @@ def _in_venv(*command: str) -> int:
 
 
 def _bench(arguments: list[str]) -> int:
-    prepare_bench()
+    without_peers = any(argument.startswith(("--against", "--no-peers")) for argument in arguments)
+    if without_peers:
+        prepare("dev")
+    else:
+        prepare_bench()
     url = find_postgres()
-    command = [str(BENCH_PYTHON), "-m", "tests.benchmarks", *(["--postgres", url] if url else []), *arguments]
+    python = PYTHON if without_peers else BENCH_PYTHON
+    command = [str(python), "-m", "tests.benchmarks", *(["--postgres", url] if url else []), *arguments]
     return subprocess.run(command, cwd=REPOSITORY, check=False).returncode
 
 

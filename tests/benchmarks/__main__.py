@@ -3,77 +3,81 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
+from tests.benchmarks.against import compare
 from tests.benchmarks.databases import Database, PostgreSQL, SQLite
-from tests.benchmarks.environment import REPOSITORY, environment
+from tests.benchmarks.environment import REPOSITORY
+from tests.benchmarks.measure import measure
 from tests.benchmarks.one import NAMES
 from tests.benchmarks.report import line, write_page
 from tests.benchmarks.result import Result
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="./dev bench", description="Measure, side by side with what a user would pick instead.")
-    parser.add_argument("only", nargs="*", metavar="NAME", help=f"only these of {', '.join(NAMES)}")
-    parser.add_argument("--quick", action="store_true", help="a few seconds each, with few rows: shows that it works, and nothing more")
-    parser.add_argument("--no-peers", action="store_true", help="without the other schedulers")
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], help="on this one only")
+    parser = argparse.ArgumentParser(prog="./dev bench", description="Measure vsadmin and other schedulers side by side.")
+    parser.add_argument("only", nargs="*", metavar="NAME", help=f"measure only some of {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="a few seconds and a few rows each: checks that the benchmarks work, the numbers mean nothing")
+    parser.add_argument("--no-peers", action="store_true", help="leave out the other schedulers")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], help="measure on one database only")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="measure the checkout in DIR and this one in turns, and print the ratios")
+    parser.add_argument("--rounds", type=int, default=3, help="with --against: measurements of each checkout (default: 3)")
     parser.add_argument("--postgres", default=os.environ.get("VS_TEST_POSTGRES_URL", ""), help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if unknown := set(wanted.only) - set(NAMES):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    flags = [*(["--quick"] if wanted.quick else []), *([] if wanted.no_peers else ["--peers"])]
-    started = time.time()
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}")
+    if wanted.against and not (wanted.against / "tests" / "benchmarks" / "one.py").is_file():
+        parser.error(f"--against: {wanted.against} is no checkout with tests/benchmarks/one.py")
     with tempfile.TemporaryDirectory(prefix="vsadmin-bench-") as folder:
-        found = [result for database in _databases(Path(folder), wanted) for result in _measure(database, wanted.only or NAMES, Path(folder), flags)]
-    if not wanted.quick and not wanted.only and wanted.database is None:
-        write_page(found, time.time() - started, postgres=wanted.postgres)
+        if wanted.against:
+            _compare(wanted, Path(folder))
+        else:
+            _measure(wanted, Path(folder))
     return 0
 
 
-def _databases(folder: Path, wanted: argparse.Namespace) -> list[Database]:
+def _measure(wanted: argparse.Namespace, folder: Path) -> None:
+    flags = [*(["--quick"] if wanted.quick else []), *([] if wanted.no_peers else ["--peers"])]
+    started, found = time.time(), list[Result]()
+    for database in _databases(folder, wanted, REPOSITORY):
+        with database.prepared():
+            for name in wanted.only or NAMES:
+                results = measure(database, name, folder, flags)
+                found += results
+                _print(line(result) for result in results)
+    if not wanted.quick and not wanted.only and wanted.database is None:
+        write_page(found, time.time() - started, postgres=wanted.postgres)
+
+
+def _compare(wanted: argparse.Namespace, folder: Path) -> None:
+    flags = ["--quick"] if wanted.quick else []
+    theirs, ours = (_databases(folder, wanted, tree) for tree in (wanted.against.resolve(), REPOSITORY))
+    for pair in zip(theirs, ours, strict=True):
+        with pair[0].prepared(), pair[1].prepared():
+            for name in wanted.only or NAMES:
+                _print(compare(pair, name, wanted.rounds, folder, flags))
+
+
+def _databases(folder: Path, wanted: argparse.Namespace, tree: Path) -> list[Database]:
     databases: list[Database] = []
     if wanted.database != "postgresql":
-        databases.append(SQLite(folder))
+        databases.append(SQLite(folder, tree))
     if wanted.postgres and wanted.database != "sqlite":
-        databases.append(PostgreSQL(wanted.postgres))
+        databases.append(PostgreSQL(wanted.postgres, tree))
     else:
-        sys.stderr.write("bench: PostgreSQL is left out\n")
+        sys.stderr.write("bench: without PostgreSQL\n")
     return databases
 
 
-def _measure(database: Database, names: list[str] | tuple[str, ...], folder: Path, flags: list[str]) -> list[Result]:
-    found: list[Result] = []
-    database.prepare()
-    try:
-        for name in names:
-            found += measure_one(database, name, folder, flags)
-    finally:
-        database.remove()
-    return found
-
-
-def measure_one(database: Database, name: str, folder: Path, flags: list[str]) -> list[Result]:
-    log = folder / "driver.log"
-    with database.fresh() as url, log.open("wb") as stderr:
-        command = [sys.executable, "-m", "tests.benchmarks.one", name, str(folder), *flags]
-        done = subprocess.run(command, cwd=REPOSITORY, env=environment(url), stdout=subprocess.PIPE, stderr=stderr, check=False)
-    lines = done.stdout.decode().splitlines()
-    if done.returncode or not lines:
-        sys.stderr.write(log.read_text(errors="replace")[-3000:])
-        found = [Result(name, "the benchmark itself failed", met=False, database=database.name)]
-    else:
-        found = [replace(Result.from_json(values), database=database.name) for values in json.loads(lines[-1])]
-    sys.stdout.writelines(line(result) + "\n" for result in found)
-    sys.stdout.flush()
-    return found
+def _print(lines: Iterable[str]) -> None:
+    for text in lines:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

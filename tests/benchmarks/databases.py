@@ -9,6 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,39 +17,54 @@ import psycopg
 
 from tests.benchmarks.environment import REPOSITORY, environment
 
+_NUMBERS = count()
+"""Two databases of one kind, each migrated by another checkout, need two names."""
+
 
 class Database(ABC):
-    """Makes copies of one migrated database."""
+    """Makes copies of one database that was migrated by the code in `tree`."""
 
     name: str
 
+    def __init__(self, tree: Path = REPOSITORY) -> None:
+        self.tree = tree
+
     @abstractmethod
     def prepare(self) -> None:
-        """Make the database that the others are copied from."""
+        """Create and migrate the database that the copies are made from."""
 
     @abstractmethod
     def fresh(self) -> AbstractContextManager[str]:
-        """The `VS_DATABASE_URL` of a copy, which is gone afterwards."""
+        """The `VS_DATABASE_URL` of a copy that is deleted afterwards."""
 
     @abstractmethod
     def remove(self) -> None: ...
 
-    @staticmethod
-    def _migrate(url: str) -> None:
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Make copies possible within this block."""
+        self.prepare()
+        try:
+            yield
+        finally:
+            self.remove()
+
+    def _migrate(self, url: str) -> None:
         command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(command, check=True, cwd=REPOSITORY, env=environment(url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(command, check=True, cwd=self.tree, env=environment(url, self.tree), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class SQLite(Database):
     name = "SQLite"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tree: Path = REPOSITORY) -> None:
+        super().__init__(tree)
         self._folder = folder
-        self._template = folder / "migrated.sqlite3"
+        self._template = folder / f"migrated-{next(_NUMBERS)}.sqlite3"
 
     def prepare(self) -> None:
         self._migrate(f"sqlite:///{self._template}")
-        for rest in self._folder.glob("migrated.sqlite3-*"):
+        for rest in self._folder.glob(f"{self._template.name}-*"):
             rest.unlink()
 
     @contextmanager
@@ -68,9 +84,10 @@ class SQLite(Database):
 class PostgreSQL(Database):
     name = "PostgreSQL"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tree: Path = REPOSITORY) -> None:
+        super().__init__(tree)
         self._url = url
-        self._template = f"vsadmin_bench_{os.getpid()}"
+        self._template = f"vsadmin_bench_{os.getpid()}_{next(_NUMBERS)}"
 
     def _named(self, name: str) -> str:
         return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))

@@ -1,4 +1,4 @@
-"""The environment that everything measured runs in: production settings, and nothing of the developer's own."""
+"""The environment of everything that is measured: production settings, and no variables of the developer."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 KEY = "an-admin-key-of-the-benchmarks"
 
 
-def environment(database_url: str) -> dict[str, str]:
+def environment(database_url: str, tree: Path = REPOSITORY) -> dict[str, str]:
+    """Variables for a process that runs the code in `tree`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VS_", "DJANGO_"))}
     return kept | {
         "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings",
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": str(tree),
         "VS_DATABASE_URL": database_url,
         "VS_SECRET_KEY": "only-for-benchmarks-" + "x" * 50,
         "VS_HTTPS": "false",
         "VS_ALLOWED_HOSTS": "127.0.0.1,testserver",
         "VS_API_KEY_ADMIN": KEY,
         "VS_API_REQUESTS_PER_MINUTE": "1000000",
-        # The jobs of the game would run beside those that are measured.
+        # The game's jobs must not run beside the measured ones.
         "VS_MOD_LIST_REFRESH_INTERVAL": "0",
         "VS_SERVER_VERSIONS_REFRESH_INTERVAL": "0",
         "VS_GAME_SERVER_WATCH_INTERVAL": "0",
