@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: the database, a running site, a browser."""
+"""Fixtures for all tests: the database, a running site, a browser."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from django.db import connection
 from playwright.sync_api import Browser, BrowserType, Playwright, sync_playwright
+from pytest_django import DjangoDbBlocker
 
 from tests.settings import use_database_file
+from tests.support.emptying import use_for_every_test
 from tests.support.processes import Site, database_url
 
 CHROMIUM = shutil.which("chromium")
@@ -32,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "page" in getattr(item, "fixturenames", ()) or "context" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
-            item.add_marker("once")  # what the pages ask of a database is tested on both by tests/admin
+            item.add_marker("once")  # tests/jobs/admin tests the queries of the pages on both databases
         if item.get_closest_marker("browser") and not CHROMIUM:
             item.add_marker(pytest.mark.skip(reason="no chromium on this machine (Debian: apt install chromium)"))
         for vendor in ("postgresql", "sqlite"):
@@ -50,9 +52,15 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Let processes that the code under test starts find the test database, not the developer's."""
     os.environ["VS_DATABASE_URL"] = database_url()
+    use_for_every_test()
+    if connection.vendor == "postgresql":
+        # A test database may be lost in a crash, and waiting for the disk takes a millisecond or more for each commit.
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(f'ALTER DATABASE "{connection.settings_dict["NAME"]}" SET synchronous_commit = off')
+        connection.close()
 
 
 @pytest.fixture
@@ -65,8 +73,8 @@ def site(transactional_db: None, tmp_path: Path) -> Iterator[Site]:
         running.close()
 
 
-# pytest-playwright keeps its event loop running from the first browser test to the end of the session, and so
-# breaks asyncio and Django's ORM for every later test of the worker.  These fixtures end it with the module.
+# pytest-playwright keeps its event loop running from the first browser test to the end of the session, which
+# breaks asyncio and Django's ORM for every later test of the worker.  These fixtures end the loop with the module.
 
 
 @pytest.fixture(scope="module")
