@@ -28,7 +28,7 @@ def measure(setup: Setup) -> list[Result]:
 
 
 def measure_burst(setup: Setup) -> list[Result]:
-    """All due at one moment, while 100 other jobs go on every second."""
+    """All jobs are due in the same second, while 100 others run every second."""
     jobs, others = setup.count(10_000, 500), 100
     at = datetime.now(UTC) + timedelta(seconds=setup.seconds(25, 6))
     make_jobs(others, 1, applied=False)
@@ -40,7 +40,7 @@ def measure_burst(setup: Setup) -> list[Result]:
         wait_until(lambda: JobRun.objects.filter(job__trigger="once", status="succeeded").count() >= jobs, 120, "the burst never ended")
         last = last_run()
     burst = list(JobRun.objects.filter(job__trigger="once").values_list("started_at", "queued_at"))
-    started = [(moment - at).total_seconds() for moment, _queued in burst if moment]
+    started = [(started_at - at).total_seconds() for started_at, _queued_at in burst if started_at]
     claims = sorted({queued for _started, queued in burst})
     gaps = [(after - before).total_seconds() for before, after in pairwise(claims)]
     rest = Window(first, last, 0, 0)

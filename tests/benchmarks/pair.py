@@ -17,7 +17,7 @@ STARTED = re.compile(rb'"run_id":(\d+),[^{}]*"event":"job_run_started"')
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Recorded runs a second, how many were started by somebody, and how many of those more than once or without a row."""
+    """Recorded runs a second, started runs, and how many of those were started twice or have no row."""
 
     rate: float
     started: int

@@ -1,4 +1,4 @@
-"""What a benchmark hands back: one line of the table each."""
+"""The results of a benchmark: one line of the table each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One measurement; `met` is None where nobody set a target."""
+    """One measurement; `met` is None if there is no target."""
 
     what: str
     measured: str

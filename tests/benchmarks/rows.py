@@ -25,12 +25,12 @@ HISTORY = {
     """,
     "sqlite": """
         WITH RECURSIVE series (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < %(runs)s),
-                       moments (n, moment) AS (SELECT n, datetime(%(start)s, '+' || n || ' seconds') FROM series)
+                       times (n, at) AS (SELECT n, datetime(%(start)s, '+' || n || ' seconds') FROM series)
         INSERT INTO jobs_jobrun (job_id, scheduled_for, slots, cause, attempt, status, reason, queued_at, started_at, finished_at, duration_seconds,
                                  instance, requested_by, error, traceback, log)
-        SELECT 'job' || (n %% %(jobs)s), moment, 1, 'schedule', 1, CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'succeeded' END, '', moment,
-               moment, moment, 0.01, 'gone', '', '', '', ''
-        FROM moments
+        SELECT 'job' || (n %% %(jobs)s), at, 1, 'schedule', 1, CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'succeeded' END, '', at,
+               at, at, 0.01, 'gone', '', '', '', ''
+        FROM times
     """,
 }
 
@@ -77,8 +77,8 @@ def make_history(runs: int, jobs: int) -> None:
     """Finished runs of `job0` to `job<jobs-1>`, one a second, the last of them a minute ago."""
     start = datetime.now(UTC) - timedelta(seconds=runs + 60)
     with connection.cursor() as cursor:
-        moment = start if connection.vendor == "postgresql" else f"{start:%Y-%m-%d %H:%M:%S}"
-        cursor.execute(HISTORY[connection.vendor], {"runs": runs, "jobs": jobs, "start": moment})
+        first = start if connection.vendor == "postgresql" else f"{start:%Y-%m-%d %H:%M:%S}"
+        cursor.execute(HISTORY[connection.vendor], {"runs": runs, "jobs": jobs, "start": first})
     analyze()
 
 

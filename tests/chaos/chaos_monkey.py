@@ -90,7 +90,7 @@ class ChaosMonkey:
         self.processes[index] = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Wait for the first tick: on a machine too busy to start schedulers, otherwise no scheduler lives long enough to reap the dead."""
+        """Wait for the first tick; otherwise, on a busy machine, no scheduler lives long enough to reap the dead ones."""
         process = self._schedulers.start()
         self._undisturbed_since[process.pid] = time.time()
         return process

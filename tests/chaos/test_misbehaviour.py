@@ -1,4 +1,4 @@
-"""Nothing that a job function does hurts the scheduler, and each run says what happened."""
+"""No job function can stop the scheduler, and each run records what happened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOREVER = {"seconds": 3600}
 
 @dataclass(frozen=True)
 class Case:
-    """A job function, and what its run has to say afterwards."""
+    """A job function, and the outcome that its run must record."""
 
     function: str
     status: str
@@ -28,7 +28,7 @@ class Case:
     kwargs: dict[str, Any] = field(default_factory=dict)
     executor: str = "local"
     timeout_seconds: int | None = None
-    """A time limit; a process needs some of it to start, and on a busy machine all of it, with the same end."""
+    """The start of a process counts towards its time limit; on a busy machine it can use all of it, with the same outcome."""
 
 
 CASES = [

@@ -201,7 +201,7 @@ def test_terminated_connections_are_opened_again(own_schedulers: Schedulers, clu
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.chaos)])
-def test_a_table_that_somebody_locks_is_waited_for(own_schedulers: Schedulers, cluster: Cluster, seconds: float) -> None:
+def test_a_locked_table_is_waited_for(own_schedulers: Schedulers, cluster: Cluster, seconds: float) -> None:
     watch = Watch(own_schedulers)
     with connection.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE jobs_jobrun IN ACCESS EXCLUSIVE MODE")

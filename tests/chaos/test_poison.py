@@ -1,4 +1,4 @@
-"""A definition that was damaged by hand hurts nobody but itself, and shows what is wrong with it."""
+"""A damaged row delays no other job, and shows what is wrong with it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DAMAGES: dict[str, dict[str, Any]] = {
 
 
 def damage(job_id: str, values: dict[str, Any]) -> None:
-    """Change the row as somebody with a database shell does: no validation, and a new revision so that it is applied."""
+    """Change the row as in a database shell: without validation, and with a new revision so that it is applied."""
     columns = {name: json.dumps(value) if name == "kwargs" else value for name, value in values.items()}
     with connection.cursor() as cursor:
         settings = ", ".join(f"{name} = %s" for name in columns)

@@ -138,7 +138,7 @@ def test_a_secret_is_long_enough_and_never_the_same() -> None:
 
 
 def test_a_configured_postgresql_that_does_not_answer_is_an_error_and_no_reason_to_skip() -> None:
-    refused = dev("postgres", VS_TEST_POSTGRES_URL=f"postgres://nobody@127.0.0.1:{free_port()}/postgres")
+    refused = dev("postgres", VS_TEST_POSTGRES_URL=f"postgres://tests@127.0.0.1:{free_port()}/postgres")
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert refused.stderr.startswith("dev: VS_TEST_POSTGRES_URL: ")

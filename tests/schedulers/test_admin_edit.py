@@ -20,7 +20,7 @@ LOADED_MACHINE = 0.25
 
 
 class Fields(HTMLParser):
-    """What a browser would send if somebody pressed "Save" on a page: the values of its form."""
+    """The values that a browser sends when a person saves the form of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def save(client: httpx2.Client, **changes: str) -> JobDefinition:
 
 
 def runs() -> list[JobRun]:
-    """Those of slots; the one at the scheduler's start is nobody's slot."""
+    """Runs of slots, without the run at the scheduler's start."""
     return list(JobRun.objects.filter(job="mod_cache_refresh", cause="schedule").order_by("scheduled_for"))
 
 

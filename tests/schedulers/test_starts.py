@@ -1,4 +1,4 @@
-"""A scheduler starts beside others, without tables, without a database, and on a database that belongs to somebody else."""
+"""A scheduler starts beside others, without tables, on a locked database, and on a database of another environment."""
 
 from __future__ import annotations
 

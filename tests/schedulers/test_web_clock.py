@@ -56,8 +56,8 @@ def test_no_slot_is_lost_when_the_web_servers_clock_is_wrong(schedulers: Schedul
         assert (found.missing, found.problem) == (0, ""), found
         assert found.slots >= 3
     slack = timedelta(seconds=DIFFER_BY)
-    for moment in (definition.updated_at, definition.scheduled_from, run.queued_at, run.not_before, made[0].job.created_at):
-        assert moment
-        assert began - slack <= moment <= ended + slack
+    for at in (definition.updated_at, definition.scheduled_from, run.queued_at, run.not_before, made[0].job.created_at):
+        assert at
+        assert began - slack <= at <= ended + slack
     assert seconds_between(made[0].job.created_at, made[0].scheduled_for) == 1
     assert made[0].slots == 1

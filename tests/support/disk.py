@@ -1,4 +1,4 @@
-"""A file system that is easily full."""
+"""A small file system, for tests of a full disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 @contextmanager
 def small_file_system(megabytes: int) -> Iterator[Path]:
-    """A folder on a file system of its own; skips the test where nobody may mount one."""
+    """A folder on its own file system; skips the test if mounting is not allowed."""
     folder = Path(tempfile.mkdtemp(prefix="vsadmin-disk-", dir="/tmp"))
     try:
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)

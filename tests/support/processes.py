@@ -34,17 +34,17 @@ NO_JOBS = {
 }
 
 
-# One for all: each client that httpx2 makes reads all certificates of the world first, 15 ms.
+# One for all: each new client first reads all CA certificates, which takes 15 ms.
 _client = httpx2.Client(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
 
 
 def get(url: str, **options: Any) -> httpx2.Response:
-    """Ask by a connection of its own, as a probe does."""
+    """Send a request on a new connection, as a probe does."""
     return _client.get(url, **options)
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A loopback port on which no process listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -61,7 +61,7 @@ def database_url() -> str:
 
 
 class Site:
-    """Real processes on the database of the test, each in its own process group and killed when the test ends.
+    """Real processes on the test database, each in its own process group, and killed when the test ends.
 
     `env` is what the processes get; change it before starting them.  All output of a process goes to one
     file; `output` is its text, `events` its JSON lines.
@@ -73,7 +73,7 @@ class Site:
         self._processes: dict[subprocess.Popen[bytes], Path] = {}
         self._stopped: set[subprocess.Popen[bytes]] = set()
         self._clients: list[httpx2.Client] = []
-        # Bound, never listening: whoever calls it is refused, and nobody else can be given the port.
+        # Bound but not listening: connections are refused, and no other process gets the port.
         self._nowhere = socket.socket()
         self._nowhere.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{self._nowhere.getsockname()[1]}"
@@ -93,7 +93,7 @@ class Site:
         )
 
     def manage(self, *args: str, check: bool = True, input: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run `manage.py` to its end; with `check` a non-zero exit code fails the test and shows what it said."""
+        """Run `manage.py` to its end; with `check` a non-zero exit code fails the test and shows the output."""
         command = [sys.executable, str(REPOSITORY / "manage.py"), *args]
         done = subprocess.run(command, cwd=REPOSITORY, env=self.env, input=input, text=True, capture_output=True, timeout=timeout, check=False)
         if check and done.returncode:
@@ -121,7 +121,7 @@ class Site:
         return self.base_url
 
     def start_scheduler(self, *args: str, wait: bool = True, **env: str) -> subprocess.Popen[bytes]:
-        """Start `manage.py runscheduler`; with `wait` come back after its first completed tick."""
+        """Start `manage.py runscheduler`; with `wait` return after its first completed tick."""
         process = self.start(sys.executable, "manage.py", "runscheduler", *args, name="scheduler", env=env)
         if wait:
             wait_until(lambda: self._ticked(process), timeout=30, message="the scheduler never completed a tick")
@@ -141,7 +141,7 @@ class Site:
         return list(self._processes)
 
     def output(self, process: subprocess.Popen[bytes]) -> str:
-        """Everything that the process has printed so far."""
+        """The output of the process so far."""
         return self._processes[process].read_text(errors="replace")
 
     def events(self, process: subprocess.Popen[bytes], event: str | None = None) -> list[dict[str, Any]]:
@@ -180,7 +180,7 @@ class Site:
         return client
 
     def close(self) -> None:
-        """Kill whatever still runs, and complain about each process that died of an exception."""
+        """Kill the running processes, and fail if a process ended with an exception."""
         died = [process for process in self._processes if process.poll() not in (None, 0, -signal.SIGKILL) and process not in self._stopped]
         for client in self._clients:
             client.close()
@@ -215,12 +215,12 @@ class Site:
 
 @cache
 def _hashed_password() -> str:
-    # The test process hashes cheaply; the web server knows only the hashers of production, and they take their time.
+    # The web server knows only the hashers of production, which are slow; the test process uses a fast one.
     return make_password(PASSWORD, hasher="pbkdf2_sha256")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # The group outlives its leader when a child ignored the leader's end.
+    # A process group can outlive its leader.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)

@@ -42,7 +42,7 @@ def make_store(name: str) -> Any:
 
 
 def main(store: str, jobs: int, seconds: float) -> None:
-    # Its INFO lines cost more than a claim; nobody who cares for speed leaves them on.
+    # Its INFO lines cost more than a claim, so a user who needs speed turns them off.
     logging.getLogger("apscheduler").setLevel(logging.WARNING if store == "memory" else logging.CRITICAL)
     scheduler = BackgroundScheduler(jobstores={"default": make_store(store)}, executors={"default": ThreadPoolExecutor(THREADS)}, timezone=UTC)
     scheduler.start(paused=True)

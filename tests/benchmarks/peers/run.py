@@ -19,7 +19,7 @@ JOBS = {"memory": 10_000, "sqlalchemy": 1_000, "django": 1_000, "django_as_many"
 
 @dataclass(frozen=True, slots=True)
 class Achieved:
-    """What a peer did."""
+    """The work of a peer in one measurement."""
 
     name: str
     jobs: int

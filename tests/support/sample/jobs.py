@@ -71,7 +71,7 @@ def die(code: int = 3) -> None:
 
 @job("sample_deaf")
 def deaf() -> None:
-    """It does not hear SIGTERM, and leaves a child behind."""
+    """Ignores SIGTERM, and starts a child process."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen(["sleep", str(FOREVER)])
     current_run().write_log(f"child {child.pid}")
@@ -124,7 +124,7 @@ def start_threads(count: int = 20) -> int:
 
 @job("sample_spin")
 def spin(rounds: int) -> int:
-    """Pure Python that never waits: it leaves the interpreter only when it has to."""
+    """Pure Python that never waits, and releases the GIL only when forced to."""
     note("start")
     total = 0
     for number in range(rounds):
@@ -134,7 +134,7 @@ def spin(rounds: int) -> int:
 
 @job("sample_block_loop")
 async def block_loop(seconds: float) -> None:
-    """Async in name only: it keeps the event loop for itself."""
+    """An async function that blocks its event loop."""
     note("start")
     nap(seconds)
     note("end")
