@@ -11,7 +11,7 @@ from jobs.api.inputs import JobChange, ScheduleFields
 from jobs.api.schemas import JobOut
 from jobs.maintenance.transfer import FIELDS as TRANSFERRED
 from jobs.models import JobDefinition
-from jobs.models.definition_set import SCHEDULE_FIELDS
+from jobs.models.schedule_columns import SCHEDULE_FIELDS
 
 pytestmark = pytest.mark.once
 
