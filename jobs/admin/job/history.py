@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from jobs.admin.access import author_of, may, require
 from jobs.admin.forms import FIELDS
@@ -70,7 +71,7 @@ class HistoryMixin(Base):
         if records and not following:
             entries.append({"record": records[-1], "changes": [], "first": True})
         context = self.admin_site.each_context(request) | job_context(request, object_id, now())
-        context |= {"title": _("History"), "subtitle": str(definition), "opts": self.opts, "page": page, "entries": entries, "original": definition}
+        context |= {"title": pgettext("of a job", "History"), "subtitle": str(definition), "opts": self.opts, "page": page, "entries": entries, "original": definition}
         context["can_revert"] = may(request, "change_jobdefinition")
         return TemplateResponse(request, "admin/jobs/jobdefinition/history.html", context)
 
