@@ -72,6 +72,7 @@ class ApiKey(models.Model):
 
     class Meta:
         verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
         ordering = ("-created_at", "prefix")
         constraints = (models.CheckConstraint(name="vsadmin_key_role_known", condition=Q(role__in=Role.values)),)
 
