@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from jobs.models import Author, JobDefinition, JobRun
 from tests.browser.conftest import PageWatch
@@ -58,6 +58,26 @@ def test_every_page_is_accessible_and_fits_in_light_and_dark(page: Page, demo_si
 def _violations_in(page: Page, watch: PageWatch, scheme: Scheme) -> list[str]:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     return watch.violations()
+
+
+COVERING_BADGES = """() => [...document.querySelectorAll(".vs-badge")].filter(badge => {
+  const [a, b] = [badge, badge.nextElementSibling ?? document.head].map(element => element.getBoundingClientRect());
+  return a.width && b.width && a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+}).map(badge => badge.textContent)"""
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_every_page_fits_in_german_whose_words_are_longer(browser: Browser, browser_context_args: dict[str, Any], logged_in: Any, demo_site: Site, width: int) -> None:
+    context = browser.new_context(**browser_context_args | {"locale": "de-AT", "storage_state": logged_in, "viewport": {"width": width, "height": 800}})
+    page, problems = context.new_page(), []
+    for name, address in addresses(demo_site.base_url).items():
+        page.goto(address)
+        assert page.evaluate("document.documentElement.lang") == "de"
+        if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+            problems.append(f"{name}: {wide} px wide on a screen of {width}")
+        problems += [f"{name}: the badge {text} covers what follows it" for text in page.evaluate(COVERING_BADGES)]
+    context.close()
+    assert not problems, "\n".join(problems)
 
 
 def test_a_conflict_and_a_mistake_are_accessible_too(admin_page: Page, demo_site: Site, watch: PageWatch) -> None:
