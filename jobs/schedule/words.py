@@ -66,7 +66,7 @@ def _every(seconds: int) -> str:
 
 def _describe_cron(expression: str, zone: str) -> str:
     words = Cron(expand_cron(expression), datetime(2024, 1, 1, tzinfo=UTC)).explain()
-    words = words.replace("on Monday through Friday", _("on weekdays"))
+    words = words.replace("on Monday through Friday", "on weekdays")  # cronsim has English words only
     return f"{words[:1].lower()}{words[1:]}, {zone}"
 
 
