@@ -76,7 +76,7 @@ def logging_settings(level: str) -> dict[str, Any]:
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers()],
             },
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
+        "handlers": {"stderr": {"class": "vsadmin.log_writer.LogWriterHandler", "stream": "ext://sys.stderr", "formatter": "structlog"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # Its INFO lines cost more than a whole claim, and repeat our own two events of each run.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from jobs.registry import enter_run, leave_run
 from jobs.run_log import copy_to_run
 from tests.support.waiting import wait_until
 from vsadmin import logging as vsadmin_logging
-from vsadmin.log_writer import ATOMIC_BYTES, LogWriter
+from vsadmin.log_writer import ATOMIC_BYTES, LogWriter, LogWriterHandler
 
 pytestmark = pytest.mark.once
 
@@ -53,14 +54,18 @@ def test_a_pipe_without_a_reader_raises_nothing() -> None:
 
 
 class RecordingWriter(LogWriter):
-    """Writes to no descriptor; `written` has an entry for each write."""
+    """Writes to no descriptor; `written` has an entry for each write, and `ready` says whether the reader reads."""
 
     def __init__(self) -> None:
         super().__init__(99)
         self.written: list[bytes] = []
+        self.ready = True
 
-    def _write(self, rest: bytes) -> None:
-        self.written.append(rest)
+    def _write(self, data: bytes) -> bytes:
+        if not self.ready:
+            return data
+        self.written.append(data)
+        return b""
 
 
 def test_a_single_line_is_written_at_once_and_a_burst_in_batches_in_its_order() -> None:
@@ -94,13 +99,70 @@ def test_buffered_lines_are_written_at_the_end_of_the_process(monkeypatch: pytes
     assert writer.written == [b"first\n", b"last\n"]
 
 
-def test_a_full_buffer_is_written_by_the_logging_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_that_nobody_reads_holds_up_no_logging_thread_and_loses_no_line_below_the_bound() -> None:
+    reader, descriptor = os.pipe()
+    writer = LogWriter(descriptor)
+    lines = [b"%04d %s" % (number, b"x" * 500) for number in range(2000)]  # a pipe takes 64 KiB
+    ended = threading.Event()
+
+    def log() -> None:
+        for number, line in enumerate(lines):
+            (writer.error if number % 100 == 99 else writer.info)(line)
+        ended.set()
+
+    threading.Thread(target=log, daemon=True).start()
+    assert ended.wait(10)
+    with os.fdopen(reader, "rb") as pipe:
+        assert [pipe.readline().rstrip(b"\n") for _ in lines] == lines
+    os.close(descriptor)
+
+
+def test_lines_beyond_the_bound_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsadmin.log_writer.BATCH_SECONDS", 60.0)
-    monkeypatch.setattr("vsadmin.log_writer.MAX_BUFFERED", 10)
+    monkeypatch.setattr("vsadmin.log_writer.MAX_LINES", 10)
     writer = RecordingWriter()
-    for number in range(12):
+    writer.ready = False
+    for number in range(17):
         writer.info(b"line %d" % number)
-    assert b"".join(writer.written).splitlines() == [b"line %d" % number for number in range(12)]
+    assert writer.written == []
+    writer.ready = True
+    writer.error(b"dropped as well: the buffer is still full")
+    *kept, note = b"".join(writer.written).splitlines()
+    assert kept == [b"line %d" % number for number in range(10)]
+    assert json.loads(note)["event"] == "log_lines_dropped"
+    assert json.loads(note)["dropped"] == 8
+    writer.error(b"next")
+    assert writer.written[-1] == b"next\n"
+
+
+def test_long_lines_count_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsadmin.log_writer.BATCH_SECONDS", 60.0)
+    monkeypatch.setattr("vsadmin.log_writer.MAX_BYTES", 1000)
+    writer = RecordingWriter()
+    writer.ready = False
+    for _ in range(5):
+        writer.info(b"x" * 300)
+    assert (len(writer._buffer), writer._dropped) == (3, 2)
+
+
+def test_the_end_of_a_process_does_not_wait_for_a_reader_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsadmin.log_writer.EXIT_SECONDS", 0.05)
+    reader, descriptor = os.pipe()
+    writer = LogWriter(descriptor)
+    for _ in range(200):
+        writer.info(b"x" * 1000)
+    writer.flush()
+    assert writer._buffer
+    os.close(reader)  # lets the background thread end
+
+
+def test_records_of_the_standard_library_go_the_same_way() -> None:
+    reader, descriptor = os.pipe()
+    with os.fdopen(descriptor, "w") as stream:
+        handler = LogWriterHandler(stream)
+        handler.emit(logging.LogRecord("django", logging.WARNING, "file", 1, "half a pair \ud800", (), None))
+        with os.fdopen(reader, "rb") as pipe:
+            assert pipe.readline() == b"half a pair \\ud800\n"
 
 
 @pytest.fixture
