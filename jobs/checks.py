@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from jobs import conf
+from jobs import conf, left_open
 from jobs.models import JobDefinition
 from jobs.registry import JobFunction, all_functions, rejected_functions
 
@@ -76,6 +76,8 @@ def check_settings(**_options: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not isinstance(conf.threads(), int) or conf.threads() < 1:
         found.append(Error(f"JOBS_THREADS is {conf.threads()!r}; a whole number from 1 on is expected.", id="jobs.E007"))
+    if not isinstance(conf.workers(), int) or not 0 <= conf.workers() <= conf.MAX_WORKERS:
+        found.append(Error(f"JOBS_WORKERS is {conf.workers()!r}; a whole number from 0 to {conf.MAX_WORKERS} is expected.", id="jobs.E012"))
     if conf.metrics_guard():
         try:
             import_string(conf.metrics_guard())
@@ -90,6 +92,13 @@ def check_functions(**_options: Any) -> list[CheckMessage]:
     problems = {function.name: _default_problem(function) for function in all_functions()}
     text = "The default definition of the job function {!r} is not valid: {}"
     return [*twice, *(Error(text.format(name, problem), id="jobs.E010") for name, problem in problems.items() if problem)]
+
+
+@register(TAG)
+def check_imports(**_options: Any) -> list[CheckMessage]:
+    """Worker processes are forked after the imports, and a fork has no other threads and must not share a connection."""
+    hint = "Start it in the job function: worker processes are forked after the import and do not have it."
+    return [Warning(f"Importing the apps' jobs modules has started {name}.", hint=hint, id="jobs.W013") for name in left_open.by_jobs_modules]
 
 
 def _default_problem(function: JobFunction) -> str:

@@ -81,6 +81,11 @@ class Clock:
     def now(self) -> datetime:
         return self._at(time.monotonic())
 
+    @property
+    def anchor(self) -> tuple[datetime, float]:
+        """A time, and what the machine's monotonic clock showed then: a process on this machine can keep the same time."""
+        return self._anchor
+
     def _at(self, monotonic: float) -> datetime:
         base, base_monotonic = self._anchor  # one tuple, so that another thread never reads half of a change
         return base + timedelta(seconds=monotonic - base_monotonic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from django.conf import settings
@@ -15,6 +16,24 @@ def environment() -> str:
 def threads() -> int:
     """`JOBS_THREADS`: how many runs of sync functions one scheduler has in progress at a time."""
     return getattr(settings, "JOBS_THREADS", 10)
+
+
+MAX_WORKERS = 256
+
+
+def workers() -> int:
+    """`JOBS_WORKERS`: how many processes execute the job functions of one scheduler; 0 runs them in the scheduler's own."""
+    return getattr(settings, "JOBS_WORKERS", min(os.cpu_count() or 1, 4))
+
+
+def worker_max_runs() -> int:
+    """`JOBS_WORKER_MAX_RUNS`: a worker process is replaced after this number of runs; 0 means never."""
+    return getattr(settings, "JOBS_WORKER_MAX_RUNS", 1_000_000)
+
+
+def worker_max_megabytes() -> int:
+    """`JOBS_WORKER_MAX_MEGABYTES`: a worker process that uses more memory than this is replaced when its runs have ended; 0 means never."""
+    return getattr(settings, "JOBS_WORKER_MAX_MEGABYTES", 1024)
 
 
 def version() -> str:

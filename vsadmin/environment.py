@@ -63,7 +63,10 @@ class Environment(BaseSettings):
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     environment: Annotated[str, Field(min_length=1, max_length=100)] = "default"
-    scheduler_threads: Annotated[int, Field(ge=1, le=1000)] = 10
+    scheduler_threads: Annotated[int, Field(ge=1, le=256)] = 10
+    scheduler_workers: Annotated[int | None, Field(ge=0, le=256)] = None
+    scheduler_worker_runs: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1_000_000
+    scheduler_worker_megabytes: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
 
     api_key_admin: str = ""
     api_key_monitor: str = ""

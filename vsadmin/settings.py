@@ -23,6 +23,10 @@ TRUSTED_PROXIES = ENV.trusted_proxies
 
 JOBS_ENVIRONMENT = ENV.environment
 JOBS_THREADS = ENV.scheduler_threads
+if ENV.scheduler_workers is not None:
+    JOBS_WORKERS = ENV.scheduler_workers
+JOBS_WORKER_MAX_RUNS = ENV.scheduler_worker_runs
+JOBS_WORKER_MAX_MEGABYTES = ENV.scheduler_worker_megabytes
 JOBS_VERSION = __version__
 JOBS_WORKING_DIRECTORY = BASE_DIR
 # Decides for the scheduler's own probe server whether a request may read /metrics; `jobs` has no API keys.

@@ -61,7 +61,7 @@ class Claims:
         queue = self._plans.due_queue
         needs_rows = bool(queue.take(UNREAD, now, limit))
         pools_full: set[str] = set()
-        expected: list[ExpectedClaim] = []
+        expected: list[tuple[ExpectedClaim, Plan]] = []
         for pool, capacity in capacities.items():
             for at, job_id in queue.take(pool, now, min(capacity.immediate, limit - len(expected))):
                 if (claim := self._expect(job_id, at, now, pool, capacity)) is not None:
@@ -73,7 +73,7 @@ class Claims:
         start = self._start_expected(expected, now, capacities) if expected else []
         return ClaimResult(start, pools_full=pools_full, answered=len(start), needs_rows=needs_rows or len(start) < len(expected))
 
-    def _expect(self, job_id: str, at: datetime, now: datetime, pool: str, capacity: Capacity) -> ExpectedClaim | None:
+    def _expect(self, job_id: str, at: datetime, now: datetime, pool: str, capacity: Capacity) -> tuple[ExpectedClaim, Plan] | None:
         state, plan = self._plans.get(job_id) or (b"", None)
         if plan is None or plan.pool != pool:
             return None
@@ -84,20 +84,19 @@ class Claims:
             return None
         if more or answer.status != Status.RUNNING:
             return None
-        return ExpectedClaim(job_id, at, state, answer.slot, answer.slots, answer.reason, due.following)
+        return ExpectedClaim(job_id, at, state, answer.slot, answer.slots, answer.reason, due.following), plan
 
-    def _start_expected(self, expected: Sequence[ExpectedClaim], now: datetime, capacities: Capacities) -> list[ClaimedRun]:
+    def _start_expected(self, expected: Sequence[tuple[ExpectedClaim, Plan]], now: datetime, capacities: Capacities) -> list[ClaimedRun]:
         try:
-            run_ids = self._statements.claim(expected, now, self._instance)
+            run_ids = self._statements.claim([claim for claim, _plan in expected], now, self._instance)
         except BaseException:
-            for claim in expected:  # still due: the next tick must find them
-                self._plans.due_queue.put(self._plans[claim.job_id].pool, claim.job_id, claim.fire_time)
+            for claim, plan in expected:  # still due: the next tick must find them
+                self._plans.due_queue.put(plan.pool, claim.job_id, claim.fire_time)
             raise
         start = []
-        for claim in expected:
+        for claim, plan in expected:
             if (run_id := run_ids.get(claim.job_id)) is None:
                 continue
-            plan = self._plans[claim.job_id]
             self._plans.due_queue.put(plan.pool, claim.job_id, claim.following)
             capacities[plan.pool].take()
             start.append(ClaimedRun.of(plan.call, run_id, claim.slot, pool=plan.pool, claimed_at=now))

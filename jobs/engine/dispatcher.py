@@ -106,6 +106,9 @@ class Dispatcher:
     def _dispatch(self, result: ClaimResult) -> ClaimResult:
         for run in result.start:
             self.pools[run.pool].submit(run)
+        if result.start:
+            for executor in self.pools.values():
+                executor.flush()
         for run in result.buffer:
             self.pools[run.pool].buffered.append(run)
         return result

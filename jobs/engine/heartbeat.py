@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -13,12 +14,16 @@ from jobs.engine.executors import RunExecutor
 from jobs.engine.instance import Instance
 from jobs.engine.reaper import reap
 from jobs.engine.statements import Statements
+from jobs.models import JobRun
 
 log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 2.0
 CALM_BEFORE_REAPING = 4.0
 """Seconds without a failed tick before this process judges others: after an outage they need time for two heartbeats."""
+
+
+CLOCK_AHEAD_AT_MOST = timedelta(days=1)
 
 
 class Heartbeat:
@@ -40,13 +45,13 @@ class Heartbeat:
         """Make the next heartbeat due in HEARTBEAT_SECONDS."""
         self._next = time.monotonic() + HEARTBEAT_SECONDS
 
-    def beat(self, executors: Sequence[RunExecutor], known_runs: Callable[[], set[int]], seconds_since_failure: float) -> bool:
+    def beat(self, executors: Sequence[RunExecutor], known_runs: Callable[[], set[int]], seconds_since_failure: float, workers: int = 0, problem: str = "") -> bool:
         """Do the duties; returns whether runs were released that any scheduler may claim."""
         self._statements.tune()
         reading = read_database_clock()
         if set_back := self._clock.follow(reading):
             log.warning("scheduler_clock_set_back", seconds=round(set_back.total_seconds(), 3))
-        self._instance.beat(reading.at, executors)
+        self._instance.beat(reading.at, executors, workers, problem)
         duties = self._statements.housekeeping(self._instance.id, reading.at)
         self.check_environment(duties.environment)
         lost = self._instance.release_lost(known_runs(), self._clock.now()) if duties.active or self._instance.has_suspects else 0
@@ -57,6 +62,14 @@ class Heartbeat:
             reap(reading.at, self._clock.now(), except_for=self._instance.id)
         self.postpone()
         return reaping or lost > 0
+
+    def set_clock(self) -> None:
+        """Set the clock at the start: to the database's time; or to that of the last claim, if the clock was set back since."""
+        latest = JobRun.objects.order_by("-pk").values_list("queued_at", flat=True).first()
+        reading = read_database_clock()
+        self._clock.restart(reading.at, reading.middle)
+        if latest is not None and (now := self._clock.now()) < latest < now + CLOCK_AHEAD_AT_MOST:
+            self._clock.restart(latest)
 
     def check_environment(self, name: str | None) -> None:
         """Compare the database's environment with this process's, and log a difference once."""

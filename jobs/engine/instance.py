@@ -29,7 +29,7 @@ class Instance:
         SchedulerInstance.objects.filter(heartbeat_at__lt=now - FORGET_AFTER).delete()
         SchedulerInstance.objects.update_or_create(id=self.id, defaults=self._identity(now) | {"heartbeat_at": now})
 
-    def beat(self, database_now: datetime, executors: Sequence[RunExecutor]) -> None:
+    def beat(self, database_now: datetime, executors: Sequence[RunExecutor], workers: int = 0, problem: str = "") -> None:
         """Update the row after a completed tick.  It is made again when another instance has reaped this one."""
         values = {
             "heartbeat_at": database_now,
@@ -37,6 +37,8 @@ class Instance:
             "runs_active": sum(len(executor.in_flight) for executor in executors),
             "runs_finished": sum(executor.finished for executor in executors),
             "threads": executors[0].slots,
+            "workers": workers,
+            "problem": problem[:1000],
             "threads_stuck": sum(executor.stuck for executor in executors),
         }
         if not SchedulerInstance.objects.filter(pk=self.id).update(**values):

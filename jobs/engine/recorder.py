@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -15,15 +14,15 @@ import structlog
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError, connection, transaction
 
 from jobs.engine.executors import RunExecutor
-from jobs.engine.run import ClaimedRun
+from jobs.engine.retries import retry_of
+from jobs.engine.run import ClaimedRun, Outcome
 from jobs.engine.statements import FinishedRun, for_connection
 from jobs.models import JobRun, Status
-from jobs.models.retry import next_attempt
 
 log = structlog.get_logger()
 
 GROUP = 2000
-"""The largest number of outcomes in one commit."""
+"""With this number of outcomes a commit waits for no more."""
 
 SHORTEST_PAUSE = 0.004
 PAUSE_PER_OUTCOME = 0.0002
@@ -35,15 +34,6 @@ OUTPUT_SECONDS = 0.5
 
 UNSTORABLE = (DataError, IntegrityError, ProgrammingError, ValueError, OverflowError)
 """Errors of an outcome that the database will never take, as opposed to an outage."""
-
-RETRIED = {Status.FAILED.value, Status.TIMED_OUT.value}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    run: ClaimedRun
-    finished: FinishedRun
-
 
 Promotion = tuple[RunExecutor, list[ClaimedRun]]
 """Buffered runs of an executor that now has room for them."""
@@ -61,7 +51,7 @@ class Recorder(threading.Thread):
         self._now = now
         self._executors = executors
         self._after = after
-        self._outcomes: SimpleQueue[Outcome | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[Sequence[Outcome]] = SimpleQueue()
         self._pending: list[Outcome] = []
         self._last_group = 0
         self.in_hand: set[int] = set()
@@ -73,9 +63,10 @@ class Recorder(threading.Thread):
         self.adopt_connection: Callable[[], None] | None = None
         """Makes the tick's connection this thread's; see `ConnectionUse.shared_connection`."""
 
-    def put(self, run: ClaimedRun, finished: FinishedRun) -> None:
-        self.in_hand.add(run.id)
-        self._outcomes.put(Outcome(run, finished))
+    def put(self, outcomes: Sequence[Outcome]) -> None:
+        """Take outcomes of runs that have ended, from any thread."""
+        self.in_hand.update([outcome.run.id for outcome in outcomes])
+        self._outcomes.put(outcomes)
 
     @property
     def idle(self) -> bool:
@@ -84,7 +75,7 @@ class Recorder(threading.Thread):
     def close(self, timeout: float) -> list[Outcome]:
         """Write the remaining outcomes within `timeout` seconds and end the thread; returns those that could not be written."""
         self._closing.set()
-        self._outcomes.put(None)
+        self._outcomes.put(())
         self.join(timeout)
         self._given_up = True
         return self._pending
@@ -105,6 +96,10 @@ class Recorder(threading.Thread):
                     self._statements.drop_connection(error)
                     self._closing.wait(pause)
                     pause = min(pause * 2, 1.0)
+                except Exception as error:
+                    log.exception("job_outcomes_kept", count=len(self._pending), error=f"{type(error).__name__}: {error}")
+                    self._closing.wait(pause)
+                    pause = min(pause * 2, 1.0)
                 else:
                     pause = 0.05
         finally:
@@ -118,15 +113,14 @@ class Recorder(threading.Thread):
                 first = self._outcomes.get(timeout=0.001 if self._can_promote() else OUTPUT_SECONDS)
             except Empty:
                 return
-            self._pending += [first] if first else []
+            self._pending += first
             if self._last_group > 1 and not self._can_promote():
                 self._closing.wait(min(SHORTEST_PAUSE + PAUSE_PER_OUTCOME * self._last_group, LONGEST_PAUSE))
         while len(self._pending) < GROUP:
             try:
-                outcome = self._outcomes.get_nowait()
+                self._pending += self._outcomes.get_nowait()
             except Empty:
                 return
-            self._pending += [outcome] if outcome else []
 
     def _write(self) -> None:
         """Write the pending group in one transaction, and submit the runs that it has started."""
@@ -137,7 +131,7 @@ class Recorder(threading.Thread):
         try:
             with self._statements.transaction():
                 recorded = self._record(self._pending)
-                retries = self._queue_retries(outcome for outcome in self._pending if outcome.run.id in recorded)
+                retries = self._queue_retries([outcome for outcome in self._pending if outcome.finished.status != Status.SUCCEEDED and outcome.run.id in recorded])
                 self._flush_output(output)
                 started = self._start(promotions)
         except BaseException:
@@ -167,31 +161,20 @@ class Recorder(threading.Thread):
                 return self._statements.finish_runs([finished], self._instance)
         except UNSTORABLE as error:
             problem = f"the outcome ({finished.status}) could not be stored: {type(error).__name__}"
-            bare = FinishedRun(finished.id, Status.FAILED.value, finished.started_at, finished.finished_at, finished.duration_seconds, error=problem)
+            now = self._now()  # its own times may be what cannot be stored
+            bare = FinishedRun(finished.id, Status.FAILED.value, now, now, 0.0, error=problem)
             return self._statements.finish_runs([bare], self._instance)
 
     @staticmethod
-    def _queue_retries(outcomes: Iterable[Outcome]) -> int:
+    def _queue_retries(outcomes: Sequence[Outcome]) -> int:
         """Queue the next attempts; returns how many."""
-        retries = [
-            next_attempt(
-                job_id=run.job_id,
-                scheduled_for=run.scheduled_for,
-                attempt=run.attempt,
-                status=Status(finished.status),
-                finished_at=finished.finished_at,
-                backoff_seconds=run.retry_backoff_seconds,
-                kwargs=run.override,
-            )
-            for run, finished in ((outcome.run, outcome.finished) for outcome in outcomes)
-            if finished.status in RETRIED and run.attempt <= run.max_retries
-        ]
+        retries = [retry for run, finished in outcomes if (retry := retry_of(run, finished)) is not None]
         if retries:
             JobRun.objects.bulk_create(retries, ignore_conflicts=True)
         return len(retries)
 
     def _forget_pending(self, recorded: set[int]) -> None:
-        for outcome in self._pending:
+        for outcome in self._pending if len(recorded) < len(self._pending) else ():
             if outcome.run.id not in recorded:  # another instance has settled the run: this outcome changes nothing
                 log.warning("job_outcome_too_late", job=outcome.run.job_id, run_id=outcome.run.id, status=outcome.finished.status)
         self._last_group = len(self._pending)
@@ -242,3 +225,4 @@ class Recorder(threading.Thread):
                 if run.id in started:
                     executor.submit(run)
                 self.in_hand.discard(run.id)
+            executor.flush()

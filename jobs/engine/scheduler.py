@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers import SchedulerAlreadyRunningError, SchedulerNotRunningError
@@ -17,7 +17,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from jobs import conf
-from jobs.clock import Clock, database_now, read_database_clock
+from jobs.clock import Clock, database_now
 from jobs.engine.backoff import Backoff
 from jobs.engine.dispatcher import TICK_SECONDS, Dispatcher
 from jobs.engine.drain import Drain
@@ -29,13 +29,14 @@ from jobs.engine.notifier import notifier_for_connection
 from jobs.engine.reconcile import restore_entries
 from jobs.engine.recorder import Recorder
 from jobs.engine.statements import for_connection
-from jobs.models import DatabaseEnvironment, JobDefinition, JobRun
+from jobs.engine.workers.limits import Limits
+from jobs.engine.workers.pools import make_worker_pools
+from jobs.engine.workers.supervisor import Supervisor
+from jobs.models import DatabaseEnvironment, JobDefinition
 from jobs.registry import find_current_run, register_default_jobs
 from jobs.run_log import capture_logs
 
 log = structlog.get_logger()
-
-CLOCK_AHEAD_AT_MOST = timedelta(days=1)
 
 
 class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no types
@@ -44,7 +45,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
     `start()` blocks until `stop()` is called from a signal handler or another thread, then drains and returns.
     """
 
-    def __init__(self, version: str = "", threads: int | None = None, drain_seconds: float = 30.0, *, once: bool = False) -> None:
+    def __init__(self, version: str = "", threads: int | None = None, drain_seconds: float = 30.0, *, workers: int = 0, once: bool = False) -> None:
         super().__init__(timezone=UTC)
         self.instance = Instance(version)
         self.backoff = Backoff()
@@ -62,6 +63,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self.heartbeat = Heartbeat(self.instance, self.clock, self.statements)
         self.dispatcher = Dispatcher(self.statements, self.notifier, self.instance.id, self.clock.now, always_poll=once)
         self.recorder = Recorder(self.instance.id, self.clock.now, lambda: list(self.pools.values()), self._after_record)
+        self._supervisor = self._make_supervisor(workers) if workers else None
         self.ticked, self.ended = threading.Event(), threading.Event()
 
     @property
@@ -85,7 +87,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             raise SchedulerAlreadyRunningError
         capture_logs()
         self.add_jobstore(JobStore(self.dispatcher.plans), "default")
-        for pool, executor in make_executors(self._threads, self.clock.now, self.recorder.put).items():
+        for pool, executor in self._make_pools().items():
             self.add_executor(executor, pool)
         self.dispatcher.pools = self.pools
         BaseScheduler.start(self, paused)
@@ -96,6 +98,18 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
                 self._main_loop()
             finally:
                 self.ended.set()
+
+    def _make_supervisor(self, workers: int) -> Supervisor:
+        limits = Limits(conf.worker_max_runs(), conf.worker_max_megabytes())
+        return Supervisor(workers, self._threads, self.clock, self._wake_for_room, limits)
+
+    def _make_pools(self) -> dict[str, RunExecutor]:
+        """Executors in worker processes; with 0 workers, in this one."""
+        if self._supervisor is None:
+            return make_executors(self._threads, self.clock.now, self.recorder.put)
+        self._supervisor.pools = make_worker_pools(self._threads, self.clock.now, self.recorder.put, self._supervisor)
+        self._supervisor.start()
+        return self._supervisor.pools
 
     def stop(self) -> None:
         """Claim nothing more; `start()` returns once running jobs have completed, or `drain_seconds` later.
@@ -118,11 +132,14 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
     def end_life_cycle(self) -> None:
         """End APScheduler's life cycle: the executors and the job store."""
         BlockingScheduler.shutdown(self, wait=False)
+        if self._supervisor is not None:
+            self._supervisor.close()
 
     def kill_processes(self) -> None:
-        """Kill the processes of all runs."""
         for executor in self.pools.values():
             executor.kill()
+        if self._supervisor is not None:
+            self._supervisor.kill_all()
 
     def _main_loop(self) -> None:
         while not self.closing:
@@ -184,19 +201,11 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def _prepare(self) -> None:
         """Set the clock, check the environment and make the instance's row, before the first claim.  Repeated when the database fails in between."""
-        self._set_clock()
+        self.heartbeat.set_clock()
         self.heartbeat.check_environment(DatabaseEnvironment.objects.claim().name)
         self.instance.register(database_now())
         self._prepared = True
         log.info("scheduler_started", instance=self.instance.id, threads=self._threads, database=connection.vendor)
-
-    def _set_clock(self) -> None:
-        """To the database's time; or to that of the last claim, if the clock was set back since."""
-        latest = JobRun.objects.order_by("-pk").values_list("queued_at", flat=True).first()
-        reading = read_database_clock()
-        self.clock.restart(reading.at, reading.middle)
-        if latest is not None and (now := self.clock.now()) < latest < now + CLOCK_AHEAD_AT_MOST:
-            self.clock.restart(latest)
 
     def _register(self) -> None:
         register_default_jobs()
@@ -210,7 +219,8 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             executor.check()
 
     def beat(self) -> None:
-        if self.heartbeat.beat(list(self.pools.values()), self._known_runs, self.backoff.seconds_since_failure):
+        workers, problem = (self._supervisor.serving, self._supervisor.problem) if self._supervisor is not None else (0, "")
+        if self.heartbeat.beat(list(self.pools.values()), self._known_runs, self.backoff.seconds_since_failure, workers, problem):
             self.dispatcher.poll_again()
         if not self.statements.keeps_connection:
             close_old_connections()
@@ -227,6 +237,11 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         if retries:
             self.dispatcher.poll_again()
         if self.dispatcher.pools_full or retries:
+            self._event.set()
+
+    def _wake_for_room(self) -> None:
+        """Wake the loop when workers have made room for a number of due slots: a claim has a fixed cost."""
+        if any(self.pools[pool].has_room for pool in list(self.dispatcher.pools_full)):
             self._event.set()
 
     def rest(self, seconds: float) -> None:

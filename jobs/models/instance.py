@@ -48,6 +48,10 @@ class SchedulerInstance(models.Model):
     runs_finished = models.PositiveBigIntegerField(default=0)
     threads = models.PositiveIntegerField(default=0)
     threads_stuck = models.PositiveIntegerField(default=0)
+    workers = models.PositiveIntegerField(default=0)
+    """Worker processes that may get new runs; 0 for a scheduler that executes job functions in its own process."""
+    problem = models.TextField(default="", blank=True)
+    """What keeps this instance from doing its work, in words."""
 
     objects = SchedulerInstanceQuerySet.as_manager()
 

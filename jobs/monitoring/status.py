@@ -16,11 +16,12 @@ from jobs.models.scheduled import OVERDUE_AFTER
 _QUERY = """
     WITH clock AS (SELECT {now} AS now),
          limits AS (SELECT now, {alive} AS alive, {ahead} AS ahead, {overdue} AS overdue FROM clock),
-         running AS (SELECT threads_stuck FROM jobs_schedulerinstance, limits WHERE last_tick_at BETWEEN alive AND ahead AND NOT stopping)
+         running AS (SELECT threads_stuck, problem FROM jobs_schedulerinstance, limits WHERE last_tick_at BETWEEN alive AND ahead AND NOT stopping)
     SELECT (SELECT COUNT(*) FROM django_apscheduler_djangojob),
            (SELECT COUNT(*) FROM django_apscheduler_djangojob, limits WHERE next_run_time < overdue),
            (SELECT COUNT(*) FROM running),
            (SELECT COALESCE(SUM(threads_stuck), 0) FROM running),
+           (SELECT MAX(problem) FROM running),
            (SELECT MAX(last_tick_at) FROM jobs_schedulerinstance),
            (SELECT name FROM jobs_databaseenvironment WHERE id = 1),
            (SELECT now FROM clock)
@@ -51,11 +52,13 @@ UNKNOWN = SchedulerStatus(problem="the database does not answer")
 
 def read_status() -> SchedulerStatus:
     """Raises DatabaseError."""
-    jobs, overdue, running, stuck, last_tick, environment, now = _row()
+    jobs, overdue, running, stuck, instance_problem, last_tick, environment, now = _row()
     foreign = environment is not None and environment != conf.environment()
     problem = None
     if foreign:
         problem = f"the database belongs to the environment {environment!r}, this is {conf.environment()!r}; `manage.py jobs adopt` makes it ours"
+    elif instance_problem:
+        problem = instance_problem
     elif stuck:
         problem = f"threads stuck in a job function: {stuck}; the scheduler replaced them, and they end when it ends"
     return SchedulerStatus(
@@ -68,17 +71,17 @@ def read_status() -> SchedulerStatus:
     )
 
 
-def _row() -> tuple[int, int, int, int, datetime | None, str | None, datetime]:
+def _row() -> tuple[int, int, int, int, str | None, datetime | None, str | None, datetime]:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             times: dict[str, Any] = {"alive": ALIVE_FOR, "overdue": OVERDUE_AFTER}
             cursor.execute(_QUERY.format(now="clock_timestamp()", alive="now - %(alive)s", ahead="now + %(alive)s", overdue="now - %(overdue)s"), times)
-            jobs, overdue, running, stuck, last_tick, environment, database_now = cursor.fetchone()
-            return jobs, overdue, running, stuck, last_tick, environment, database_now
+            jobs, overdue, running, stuck, problem, last_tick, environment, database_now = cursor.fetchone()
+            return jobs, overdue, running, stuck, problem, last_tick, environment, database_now
         now = datetime.now(UTC)
         write = connection.ops.adapt_datetimefield_value
         times = {"now": write(now), "alive": write(now - ALIVE_FOR), "ahead": write(now + ALIVE_FOR), "overdue": write(now - OVERDUE_AFTER)}
         cursor.execute(_QUERY.format(now="%(now)s", alive="%(alive)s", ahead="%(ahead)s", overdue="%(overdue)s"), times)
-        jobs, overdue, running, stuck, last_tick, environment, _now = cursor.fetchone()
+        jobs, overdue, running, stuck, problem, last_tick, environment, _now = cursor.fetchone()
         read = datetime.fromisoformat
-        return jobs, overdue, running, stuck, None if last_tick is None else read(last_tick).replace(tzinfo=UTC), environment, now
+        return jobs, overdue, running, stuck, problem, None if last_tick is None else read(last_tick).replace(tzinfo=UTC), environment, now

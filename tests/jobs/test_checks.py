@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from django.db import connections
 import health.checks
 import jobs.checks
 import jobs.conf
+from jobs import left_open
 from jobs.checks import TAG
 from jobs.exceptions import FunctionExists
 from jobs.registry import job, unregister
@@ -152,6 +154,24 @@ def test_a_secret_key_that_is_also_the_database_password_is_refused(settings: An
 def test_a_secret_key_of_its_own_is_accepted(settings: Any) -> None:
     settings.SECRET_KEY = "k" * 50
     assert ids(deploy=True) == set()
+
+
+@pytest.mark.parametrize("workers", [-1, 257, "2", None])
+def test_a_number_of_workers_out_of_range_is_refused(settings: Any, workers: Any) -> None:
+    settings.JOBS_WORKERS = workers
+    assert ids() == {"jobs.E012"}
+
+
+def test_a_thread_that_an_import_starts_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(left_open, "by_jobs_modules", [])
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait, name="poller-of-mine", daemon=True)
+    with left_open.noting_imports():
+        thread.start()
+    ended.set()
+    (message,) = checks.run_checks(tags=[TAG])
+    assert message.id == "jobs.W013"
+    assert "poller-of-mine" in message.msg
 
 
 def test_a_scheduler_does_not_start_with_an_error(settings: Any) -> None:

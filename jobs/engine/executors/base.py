@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from apscheduler.executors.base import BaseExecutor
 
 from jobs.engine.execute import stopped
 from jobs.engine.pools import Capacity
-from jobs.engine.run import ClaimedRun
+from jobs.engine.run import ClaimedRun, Outcome
 from jobs.engine.statements import FinishedRun
 from jobs.models import Status
 
@@ -31,7 +32,7 @@ STOP_GRACE = 5.0
 LOOP_SLOTS = 1000
 """Runs that an asyncio loop takes at a time."""
 
-Report = Callable[[ClaimedRun, FinishedRun], None]
+Report = Callable[[Sequence[Outcome]], None]
 
 
 class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no types
@@ -48,6 +49,15 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
         self._report = report
         self._typical_seconds = 1.0
         self._full_since: datetime | None = None
+        self.may_start: Callable[[ClaimedRun], bool] | None = None
+        """Asked right before a run's function is called; a run that may not start any more is dropped."""
+
+    def start(self, scheduler: Any, alias: str) -> None:
+        super().start(scheduler, alias)
+        self.open()
+
+    def open(self) -> None:
+        """Start the threads; a worker process calls this, and a scheduler's life cycle."""
 
     # -- capacity -----------------------------------------------------------------------------------
 
@@ -71,6 +81,11 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
         return self.slots + self._ahead - len(self.in_flight)
 
     @property
+    def has_room(self) -> bool:
+        """Whether a third of the pool is free."""
+        return self.free() * 3 >= self.slots + self._ahead
+
+    @property
     def backlog(self) -> bool:
         """Whether a submitted run waits for a thread."""
         return False
@@ -82,14 +97,35 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
         self.in_flight[run.id] = run
         self._start_run(run)
 
+    def flush(self) -> None:
+        """Called after a group of runs was submitted."""
+
+    def _begins(self, run: ClaimedRun) -> bool:
+        """Whether the function of a submitted run is to be called now."""
+        if run.id not in self.in_flight:
+            return False  # given up while it waited
+        if self.may_start is not None and not self.may_start(run):
+            self.in_flight.pop(run.id, None)
+            return False
+        return True
+
     def ended(self, run: ClaimedRun, outcome: FinishedRun) -> bool:
         """Report the outcome; returns False when the run was given up before."""
         if self.in_flight.pop(run.id, None) is None:
             return False
         self.finished += 1
         self._typical_seconds += 0.05 * (max(outcome.duration_seconds, 1e-4) - self._typical_seconds)
-        self._report(run, outcome)
+        self._report((Outcome(run, outcome),))
         return True
+
+    def ended_together(self, outcomes: Sequence[Outcome]) -> None:
+        """Report several outcomes, without those whose runs were given up before."""
+        reported = [outcome for outcome in outcomes if self.in_flight.pop(outcome.run.id, None) is not None]
+        if reported:
+            self.finished += len(reported)
+            average = sum(outcome.finished.duration_seconds for outcome in reported) / len(reported)
+            self._typical_seconds += (1 - 0.95 ** len(reported)) * (max(average, 1e-4) - self._typical_seconds)
+            self._report(reported)
 
     def check(self) -> None:
         """Stop runs that have reached their time limit, and give up those that did not stop."""
@@ -126,3 +162,13 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
 
     def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:
         raise TypeError(f"job {job.id!r} was submitted without a run; the scheduler claims runs and submits those")
+
+
+def exit_text(code: int) -> str:
+    """How a process ended, in words: its exit code, or the signal that killed it."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-code}"

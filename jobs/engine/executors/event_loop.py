@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from jobs.engine.executors.leftovers import ConnectionClosingPool
+
 END_SECONDS = 1.0
 """Seconds that the tasks on a stopping loop have to end."""
 
@@ -25,6 +27,7 @@ class EventLoop:
 
     def start(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ConnectionClosingPool(thread_name_prefix="jobs-pool"))
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -46,6 +49,9 @@ class EventLoop:
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call `function` in the loop's thread."""
         self._loop.call_soon_threadsafe(function, *arguments)
+
+    def has(self, task: asyncio.Task[None]) -> bool:
+        return task.get_loop() is self._loop
 
     @property
     def is_pinged(self) -> bool:

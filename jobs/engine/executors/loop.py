@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from datetime import datetime
-from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
-from django.db import connections
 
 from jobs.engine.execute import failed, run_async, stopped
 from jobs.engine.executors.base import Report, RunExecutor
 from jobs.engine.executors.event_loop import EventLoop
+from jobs.engine.executors.leftovers import discard_all
 from jobs.engine.run import ClaimedRun
 from jobs.engine.statements import FinishedRun
 from jobs.models import Status
@@ -21,32 +21,39 @@ from jobs.models import Status
 class LoopExecutor(RunExecutor):
     """Async functions, on one long-lived event loop in a thread of its own.
 
-    A blocked loop is replaced by a new one for the runs to come.  It counts as a stuck thread until it answers again.
+    A blocked loop is replaced by a new one for the runs to come.  It counts as a stuck thread until it answers again,
+    and ends when its tasks have.
     """
 
     def __init__(self, slots: int, now: Callable[[], datetime], report: Report) -> None:
         super().__init__(slots, now, report)
         self._loop = EventLoop()
-        self._blocked: list[EventLoop] = []
+        self._replaced: list[EventLoop] = []
         self._unstarted: dict[int, ClaimedRun] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    def start(self, scheduler: Any, alias: str) -> None:
-        super().start(scheduler, alias)
+    def open(self) -> None:
         self._loop.start("jobs-loop")
 
     def check(self) -> None:
         super().check()
-        if not (self.in_flight or self._blocked or self._loop.is_pinged):
+        if not (self.in_flight or self._replaced or self._loop.is_pinged):
             return  # idle: no need to ping the loop
-        self._blocked = [loop for loop in self._blocked if loop.is_blocked]
+        self._end_replaced()
         if self._loop.is_blocked:
-            self._blocked.append(self._loop)
+            self._replaced.append(self._loop)
             self._loop = EventLoop()
             self._loop.start("jobs-loop")
             for run in list(self._unstarted.values()):
                 self._loop.call(self._create_task, run)
-        self.stuck = len(self._blocked)
+        self.stuck = sum(loop.is_blocked for loop in self._replaced)
+
+    def _end_replaced(self) -> None:
+        """End the replaced loops that answer again and have no tasks left."""
+        for loop in list(self._replaced):
+            if not loop.is_blocked and not any(loop.has(task) for task in list(self._tasks.values())):
+                self._replaced.remove(loop)
+                loop.stop()
 
     def _start_run(self, run: ClaimedRun) -> None:
         self._unstarted[run.id] = run
@@ -54,8 +61,8 @@ class LoopExecutor(RunExecutor):
 
     def _create_task(self, run: ClaimedRun) -> None:
         # A blocked loop that goes on and its replacement may both call this: one of them takes the run.
-        if self._unstarted.pop(run.id, None) is not None and run.id in self.in_flight:
-            task = asyncio.get_running_loop().create_task(self._go(run))
+        if self._unstarted.pop(run.id, None) is not None and self._begins(run):
+            task = asyncio.get_running_loop().create_task(self._go(run), context=Context())
             self._tasks[run.id] = task
             task.add_done_callback(lambda _task: self._tasks.pop(run.id, None))
 
@@ -73,11 +80,11 @@ class LoopExecutor(RunExecutor):
         async with ThreadSensitiveContext() as context:
             outcome = await run_async(run, self._now)
             if context in SyncToAsync.context_to_thread_executor:
-                await sync_to_async(connections.close_all)()
+                await sync_to_async(discard_all)()
         return outcome
 
     def _stop_run(self, run: ClaimedRun) -> None:
-        for loop in (*self._blocked, self._loop):
+        for loop in (*self._replaced, self._loop):
             loop.call(self._cancel_task, run.id)
 
     def _cancel_task(self, run_id: int) -> None:

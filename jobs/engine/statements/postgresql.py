@@ -73,7 +73,7 @@ class PostgreSQLStatements(PostgreSQLConnectionUse, Statements):
         FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::float8[]) AS u (id, status, started_at, finished_at, duration_seconds)
         WHERE r.id = u.id AND r.id = ANY(%s::bigint[]) AND r.instance = %s AND r.status || '' = 'running' RETURNING r.id
     """
-    # The planner underestimates running rows and picks a nested loop; disabling it forces a hash join.  The status is compared
+    # The planner underestimates running rows and picks a nested loop; disabling it forces a hash join: for 500 outcomes 500 rows, not 500 × 500.  The status is compared
     # as an expression that the planner cannot estimate, so that it finds runs by id and not by an index full of ended runs.
     FORCE_HASH_JOIN = "SET LOCAL enable_nestloop = off"
     START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = ANY(%s::bigint[]) AND instance = %s AND status || '' = 'queued' RETURNING id"

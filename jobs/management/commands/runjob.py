@@ -25,6 +25,7 @@ from jobs.registry import get_function
 from jobs.run_log import capture_logs
 
 TELL_SECONDS = 0.5
+START_POLL_SECONDS = 0.01
 
 
 class Command(BaseCommand):
@@ -68,7 +69,11 @@ class _Pipe(threading.Thread):
         self._done = threading.Event()
 
     def run(self) -> None:
-        while not self._done.wait(TELL_SECONDS):
+        announced = False
+        while not self._done.wait(TELL_SECONDS if announced else START_POLL_SECONDS):
+            if not announced and self._run.started_at is not None:
+                announced = True
+                self._send({"started": [self._run.started_at, self._run.started_monotonic]})
             size, progress = self._run.unsaved_output()
             self._send({"log": str(self._run.log or ""), "size": size, "progress": progress})
 

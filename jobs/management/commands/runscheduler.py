@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -17,7 +18,7 @@ from jobs.engine.signals import SignalWatch
 from jobs.monitoring.probe_server import serve
 
 GARBAGE_THRESHOLD = 20_000
-"""Objects that have come without going, between two looks for cycles; Python's own default is 700."""
+"""Objects that have come without going, between two looks for cycles; Python's own default is 700, and costs 4 to 5 µs a run."""
 
 
 class Command(BaseCommand):
@@ -27,10 +28,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drain-seconds", type=float, default=30.0, help="how long running jobs may go on after a signal (default 30)")
         parser.add_argument("--once", action="store_true", help="do what is due, wait for it, and end")
+        parser.add_argument(
+            "--workers", type=_number_of_workers, metavar="N", help="worker processes for job functions; 0 runs them in this process (default: JOBS_WORKERS)"
+        )
         parser.add_argument("--health-port", type=int, metavar="N", help="serve /livez, /readyz and /metrics on this port")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        scheduler = Scheduler(version=conf.version(), drain_seconds=options["drain_seconds"], once=options["once"])
+        workers = 0 if options["once"] else conf.workers() if options["workers"] is None else options["workers"]
+        scheduler = Scheduler(version=conf.version(), drain_seconds=options["drain_seconds"], workers=workers, once=options["once"])
         SignalWatch(scheduler).start()
         if options["health_port"] is not None:
             self._serve_probes(options["health_port"], scheduler)
@@ -72,3 +77,9 @@ class Command(BaseCommand):
             first = missing[0][0]
             raise CommandError(f"the database lacks {len(missing)} migrations ({first.app_label}.{first.name}, …); run `manage.py migrate` first")
         connection.close()
+
+
+def _number_of_workers(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= conf.MAX_WORKERS):
+        raise ArgumentTypeError(f"{text!r} is not a number of workers; expected a whole number from 0 to {conf.MAX_WORKERS}")
+    return int(text)
