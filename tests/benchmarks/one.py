@@ -10,12 +10,12 @@ from pathlib import Path
 
 import django
 
-NAMES = ("throughput", "lateness", "burst", "edits", "idle", "start", "pair", "probes", "lists", "pruning")
+NAMES = ("throughput", "lateness", "burst", "edits", "idle", "start", "pair", "probes", "lists", "pruning", "isolation")
 
 
 def main(name: str, folder: str, *flags: str) -> None:
     django.setup()
-    from tests.benchmarks import edits, idle, lateness, lists, pair, probes, pruning, start, throughput
+    from tests.benchmarks import edits, idle, isolation, lateness, lists, pair, probes, pruning, start, throughput
     from tests.benchmarks.result import Result
     from tests.benchmarks.setup import Setup
 
@@ -30,6 +30,7 @@ def main(name: str, folder: str, *flags: str) -> None:
         "probes": probes.measure,
         "lists": lists.measure,
         "pruning": pruning.measure,
+        "isolation": isolation.measure,
     }
     setup = Setup(os.environ["VS_DATABASE_URL"], Path(folder), quick="--quick" in flags, peers="--peers" in flags)
     sys.stdout.write(json.dumps([result.to_json() for result in measures[name](setup)]) + "\n")
