@@ -1,4 +1,4 @@
-"""Steps of several schedulers at the same time, each in a thread with a connection of its own."""
+"""Concurrent steps of several schedulers, each in a thread with a connection of its own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from jobs.engine.claim_result import ClaimResult
 
 def at_the_same_time(*steps: Callable[[], Any]) -> list[Any]:
     """Call each step in a thread with a connection of its own, all at once; returns what they return."""
-    barrier, found = threading.Barrier(len(steps)), dict[int, Any]()
+    barrier, results = threading.Barrier(len(steps)), dict[int, Any]()
 
     def take(number: int, step: Callable[[], Any]) -> None:
         try:
             barrier.wait(10)
-            found[number] = step()
+            results[number] = step()
         finally:
             connections.close_all()
 
@@ -27,7 +27,7 @@ def at_the_same_time(*steps: Callable[[], Any]) -> list[Any]:
         thread.start()
     for thread in threads:
         thread.join(30)
-    return [found[number] for number in range(len(steps))]
+    return [results[number] for number in range(len(steps))]
 
 
 def while_held(job_id: str, step: Callable[[], ClaimResult]) -> ClaimResult:

@@ -1,4 +1,4 @@
-"""What the tests of the engine share: job functions, definitions at a fixed time, and one scheduler that a test drives step by step."""
+"""Shared by the tests of the engine: definitions at a fixed time, and a scheduler that a test drives step by step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jobs.engine.reconcile import reconcile
 from jobs.engine.requested import claim_requested
 from jobs.engine.run import ClaimedRun
 from jobs.engine.statements import FinishedRun, Statements, for_connection
-from jobs.models import Author, JobDefinition, JobRun, Status
+from jobs.models import Author, JobDefinition, JobRun, ScheduledJob, Status
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 STAFF = Author(name="ada", source="admin")
@@ -31,17 +31,28 @@ def seconds(number: float) -> timedelta:
 
 @contextmanager
 def at(now: datetime) -> Iterator[None]:
-    """It is `now`, by this machine's clock and by the database's."""
+    """Set this machine's clock and the database's to `now`."""
     with time_machine.travel(now, tick=False), patch("jobs.clock._ask_postgresql", lambda: datetime.now(UTC)):
         yield
 
 
 def define(job_id: str, created_at: datetime = START, **fields: Any) -> JobDefinition:
-    """A stored definition, a minute's interval unless `fields` say otherwise, made at `created_at`."""
+    """A stored definition, created at `created_at`; its interval is 60 s unless `fields` override it."""
     values = {"function": "tests_nothing", "trigger": "interval", "interval_seconds": 60} | fields
     definition = JobDefinition(id=job_id, created_at=created_at, **values)
     definition.save()
     return definition
+
+
+def edit_at(definition: JobDefinition, now: datetime, **changes: Any) -> JobDefinition:
+    """Edit the definition as staff, dated `now`."""
+    with at(now):
+        return definition.edit(STAFF, **changes)
+
+
+def next_run(job_id: str) -> datetime | None:
+    """The next fire time in the store."""
+    return ScheduledJob.objects.get(pk=job_id).next_run_time
 
 
 def capacities(now: datetime, immediate: int = 1000, buffered: int = 0, judged_at: datetime | None = None) -> Capacities:
@@ -50,7 +61,7 @@ def capacities(now: datetime, immediate: int = 1000, buffered: int = 0, judged_a
 
 @dataclass
 class ManualScheduler:
-    """One scheduler without its loop: a test calls each step, at a time of its own."""
+    """A scheduler without its loop: a test calls each step with the time as an argument."""
 
     instance: str = "one"
     plans: Plans = field(default_factory=Plans)
@@ -63,7 +74,7 @@ class ManualScheduler:
         return reconcile(self.plans, self.instance, now)
 
     def claim(self, now: datetime, limit: int = 1000, **capacity: Any) -> ClaimResult:
-        """Claim as a tick does that reads the rows: the known due jobs, and then all others."""
+        """Claim the expected jobs and then the rows."""
         left = capacities(now, **capacity)
         return self.claims.claim_expected(now, left, limit) + self.claims.claim_rows(now, left, limit)
 
@@ -71,7 +82,7 @@ class ManualScheduler:
         return claim_requested(self.statements, now, self.instance, capacities(now, **capacity), limit)
 
     def tick(self, now: datetime) -> list[ClaimedRun]:
-        """Reconcile and claim; the runs that start."""
+        """Reconcile and claim; returns the runs that start."""
         self.reconcile(now)
         return self.claim(now).start + self.claim_requested(now).start
 

@@ -1,4 +1,4 @@
-"""An backoff is said once when it begins and once when it is over, however it flickers."""
+"""An outage is logged once when it begins and once when it is over, even if ticks complete in between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.engine.backoff import STEADY_SECONDS, WAITS, Backoff
 
 
 class Time:
-    """A monotonic clock that is moved by scheduler."""
+    """A monotonic clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -29,19 +29,19 @@ def time() -> Iterator[Time]:
         yield moved
 
 
-def test_ticks_that_complete_say_nothing(time: Time) -> None:
+def test_completed_ticks_are_not_logged(time: Time) -> None:
     backoff = Backoff()
-    with capture_logs() as said:
+    with capture_logs() as events:
         for _ in range(5):
             backoff.completed()
             time.now += 1
-    assert said == []
+    assert events == []
     assert backoff.seconds_since_failure == 5
 
 
-def test_an_outage_is_said_when_it_begins_and_when_ticks_have_completed_for_a_while(time: Time) -> None:
+def test_an_outage_is_logged_at_its_first_failed_tick_and_after_two_seconds_of_completed_ticks(time: Time) -> None:
     backoff = Backoff()
-    with capture_logs() as said:
+    with capture_logs() as events:
         waits = []
         for _ in range(7):
             waits.append(backoff.failed(OperationalError("gone")))
@@ -53,22 +53,22 @@ def test_an_outage_is_said_when_it_begins_and_when_ticks_have_completed_for_a_wh
         backoff.completed()
         backoff.completed()
     assert waits == [*WAITS, WAITS[-1], WAITS[-1]]
-    assert [(line["event"], line.get("failures"), line.get("seconds")) for line in said] == [
+    assert [(event["event"], event.get("failures"), event.get("seconds")) for event in events] == [
         ("scheduler_tick_failed", None, None),
         ("scheduler_tick_recovered", 7, 7.0),
     ]
 
 
-def test_a_tick_that_completes_among_others_that_fail_ends_no_outage(time: Time) -> None:
+def test_a_completed_tick_between_failed_ones_does_not_end_an_outage(time: Time) -> None:
     backoff = Backoff()
-    with capture_logs() as said:
+    with capture_logs() as events:
         for _ in range(3):
             assert backoff.failed(OperationalError("the disk is full")) == WAITS[0]
             time.now += 0.1
             backoff.completed()
             time.now += STEADY_SECONDS - 0.01
             backoff.completed()
-        assert [line["event"] for line in said] == ["scheduler_tick_failed"]
+        assert [event["event"] for event in events] == ["scheduler_tick_failed"]
         time.now += 0.01
         backoff.completed()
-    assert [(line["event"], line.get("failures")) for line in said] == [("scheduler_tick_failed", None), ("scheduler_tick_recovered", 3)]
+    assert [(event["event"], event.get("failures")) for event in events] == [("scheduler_tick_failed", None), ("scheduler_tick_recovered", 3)]

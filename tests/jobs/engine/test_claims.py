@@ -10,29 +10,28 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connections
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from jobs.engine.pools import THREADS
-from jobs.engine.scheduler import Scheduler
 from jobs.models import CODE, JobRun
 from jobs.registry import job, unregister
 from tests.jobs.engine.concurrently import at_the_same_time, while_held
 from tests.jobs.engine.manual_scheduler import START, ManualScheduler, answers, capacities, define, seconds
+from tests.jobs.engine.running_scheduler import running_scheduler
 from tests.support.waiting import wait_until
 
 database = pytest.mark.django_db
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_stores_that_claim_together_answer_each_slot_once() -> None:
+def test_two_schedulers_that_claim_at_the_same_time_answer_each_slot_once() -> None:
     one, two = ManualScheduler("one"), ManualScheduler("two")
     for number in range(60):
         define(f"job-{number}")
     one.reconcile(START)
     for round_ in range(1, 6):
         now = START + seconds(60 * round_)
-        first, second = at_the_same_time(lambda: one.claim(now), lambda: two.claim(now))  # noqa: B023 -- done within the loop
+        first, second = at_the_same_time(lambda: one.claim(now), lambda: two.claim(now))  # noqa: B023 -- the steps end within the iteration
         rest = one.claim(now)
         started = [run.job_id for claim in (first, second, rest) for run in claim.start]
         assert sorted(started) == sorted(f"job-{number}" for number in range(60))
@@ -42,7 +41,7 @@ def test_two_stores_that_claim_together_answer_each_slot_once() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_stores_start_a_requested_run_once() -> None:
+def test_three_schedulers_start_a_requested_run_once() -> None:
     schedulers = [ManualScheduler("one"), ManualScheduler("two"), ManualScheduler("three")]
     runs = [JobRun.objects.request(define(f"job-{number}", trigger="manual").pk, "ada") for number in range(20)]
     now = max(run.queued_at for run in runs)
@@ -53,7 +52,7 @@ def test_two_stores_start_a_requested_run_once() -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_store_takes_what_another_has_not_locked() -> None:
+def test_a_claim_skips_rows_that_another_scheduler_has_locked() -> None:
     one, two = ManualScheduler("one"), ManualScheduler("two")
     for job_id in ("held", "free"):
         define(job_id)
@@ -65,7 +64,7 @@ def test_a_store_takes_what_another_has_not_locked() -> None:
 
 @contextmanager
 def counted_calls() -> Iterator[Counter[str]]:
-    """The calls of functions, Python's and C's, by kind: a measure of work that a busy machine does not change."""
+    """The number of Python and C function calls: a measure of work that does not depend on other processes."""
     counts: Counter[str] = Counter()
     sys.setprofile(lambda _frame, event, _argument: counts.update([event]))
     try:
@@ -76,7 +75,7 @@ def counted_calls() -> Iterator[Counter[str]]:
 
 @database
 @pytest.mark.parametrize(("coalesce", "rows"), [(True, 1), (False, 101)])
-def test_a_week_of_downtime_of_a_job_of_one_second_is_one_claim_of_little_work(*, coalesce: bool, rows: int) -> None:
+def test_a_week_of_downtime_of_a_job_of_one_second_takes_one_cheap_claim(*, coalesce: bool, rows: int) -> None:
     scheduler = ManualScheduler()
     define("a", interval_seconds=1, coalesce=coalesce, misfire_grace_seconds=None)
     scheduler.reconcile(START)
@@ -93,7 +92,7 @@ def test_a_week_of_downtime_of_a_job_of_one_second_is_one_claim_of_little_work(*
 
 
 @database
-def test_overlap_is_counted_over_all_schedulers() -> None:
+def test_max_instances_counts_the_runs_of_all_schedulers() -> None:
     one, two = ManualScheduler("one"), ManualScheduler("two")
     define("a")
     (run,) = one.tick(START + seconds(60))
@@ -105,7 +104,7 @@ def test_overlap_is_counted_over_all_schedulers() -> None:
 
 
 @database
-def test_as_many_runs_overlap_as_the_definition_allows() -> None:
+def test_up_to_max_instances_runs_overlap() -> None:
     scheduler = ManualScheduler()
     define("a", max_instances=2)
     for minute in (1, 2, 3):
@@ -114,31 +113,31 @@ def test_as_many_runs_overlap_as_the_definition_allows() -> None:
 
 
 @database
-def test_a_run_asked_for_by_hand_obeys_the_overlap_policy_and_a_retry_waits() -> None:
+def test_at_max_instances_a_manual_run_is_skipped_and_a_retry_waits() -> None:
     scheduler, definition = ManualScheduler(), define("a")
-    (going,) = scheduler.tick(START + seconds(60))
-    asked = JobRun.objects.request(definition.pk, "ada")
+    (running,) = scheduler.tick(START + seconds(60))
+    request = JobRun.objects.request(definition.pk, "ada")
     retry = JobRun.objects.create(job=definition, scheduled_for=START, attempt=2, cause="retry", not_before=START)
-    now = max(START, asked.queued_at) + seconds(61)
+    now = max(START, request.queued_at) + seconds(61)
     assert scheduler.claim_requested(now).start == []
-    asked.refresh_from_db()
-    assert (asked.status, asked.reason) == ("skipped", f"run {going.id} was still in progress")
-    scheduler.finish([going], now)
+    request.refresh_from_db()
+    assert (request.status, request.reason) == ("skipped", f"run {running.id} was still in progress")
+    scheduler.finish([running], now)
     assert [run.id for run in scheduler.claim_requested(now).start] == [retry.pk]
 
 
 @database
-def test_a_requested_run_of_a_job_that_was_archived_meanwhile_is_skipped() -> None:
+def test_a_requested_run_of_an_archived_job_is_skipped() -> None:
     scheduler, definition = ManualScheduler(), define("a", trigger="manual")
-    asked = JobRun.objects.request(definition.pk, "ada")
+    request = JobRun.objects.request(definition.pk, "ada")
     definition.archive(CODE)
-    assert scheduler.claim_requested(asked.queued_at).start == []
-    asked.refresh_from_db()
-    assert (asked.status, asked.reason) == ("skipped", "the job was archived")
+    assert scheduler.claim_requested(request.queued_at).start == []
+    request.refresh_from_db()
+    assert (request.status, request.reason) == ("skipped", "the job was archived")
 
 
 @database
-def test_a_full_pool_leaves_its_jobs_due_and_others_go_on() -> None:
+def test_jobs_of_a_full_pool_stay_due_while_another_pool_starts_runs() -> None:
     @job("tests_async")
     async def later() -> None: ...
 
@@ -157,7 +156,7 @@ def test_a_full_pool_leaves_its_jobs_due_and_others_go_on() -> None:
 
 
 @database
-def test_runs_beyond_the_room_wait_in_this_process_and_the_rest_stays_due() -> None:
+def test_a_claim_starts_then_buffers_runs_and_leaves_the_rest_due() -> None:
     scheduler = ManualScheduler()
     for number in range(6):
         define(f"job-{number}")
@@ -170,8 +169,8 @@ def test_runs_beyond_the_room_wait_in_this_process_and_the_rest_stays_due() -> N
 
 @database
 @pytest.mark.parametrize("room", [1, 3, 8])
-def test_neither_a_burst_nor_what_comes_due_beside_it_has_to_wait_for_the_other(room: int) -> None:
-    """One job comes due at every claim; there is room for `room` runs of the 48 that were due before it."""
+def test_a_burst_and_jobs_that_come_due_later_do_not_wait_for_each_other(room: int) -> None:
+    """48 jobs are due at the first claim and one more comes due at each; each claim has room for `room` runs."""
     scheduler = ManualScheduler()
     for number in range(48):
         define(f"burst-{number}", trigger="once", run_at=START + seconds(60), misfire_grace_seconds=None)
@@ -191,7 +190,7 @@ def test_neither_a_burst_nor_what_comes_due_beside_it_has_to_wait_for_the_other(
 
 
 @database
-def test_a_slot_that_waited_for_room_is_not_late() -> None:
+def test_a_slot_that_waited_for_a_full_pool_is_not_late() -> None:
     scheduler = ManualScheduler()
     define("a", misfire_grace_seconds=1)
     scheduler.reconcile(START)
@@ -200,7 +199,7 @@ def test_a_slot_that_waited_for_room_is_not_late() -> None:
 
 
 @database
-def test_the_store_holds_json_that_names_no_callable_and_no_secret() -> None:
+def test_the_store_holds_json_without_the_callable_and_its_arguments() -> None:
     define("a", kwargs={"limit": 31_415})
     ManualScheduler().reconcile(START)
     state = bytes(DjangoJob.objects.get(pk="a").job_state)
@@ -210,7 +209,7 @@ def test_the_store_holds_json_that_names_no_callable_and_no_secret() -> None:
 
 
 @database
-def test_history_never_goes_to_the_stock_table() -> None:
+def test_runs_are_not_written_to_the_table_of_django_apscheduler() -> None:
     scheduler = ManualScheduler()
     define("a")
     scheduler.finish(scheduler.tick(START + seconds(60)), START + seconds(61))
@@ -218,7 +217,7 @@ def test_history_never_goes_to_the_stock_table() -> None:
 
 
 @database
-def test_a_claim_says_what_it_answered_and_claims_nothing_twice() -> None:
+def test_a_claim_returns_the_number_of_answered_slots_and_answers_none_twice() -> None:
     scheduler = ManualScheduler()
     define("a")
     scheduler.reconcile(START)
@@ -230,7 +229,7 @@ def test_a_claim_says_what_it_answered_and_claims_nothing_twice() -> None:
 @pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_forty_jobs_on_ten_threads_are_all_on_time() -> None:
-    """Their grace is a second; the last of them start after two, because waiting for a thread is not lateness."""
+    """Their grace is 1 s and the last of them start after 2 s: waiting for a thread is not lateness."""
     gate = threading.Event()
 
     @job("tests_slow")
@@ -240,22 +239,10 @@ def test_forty_jobs_on_ten_threads_are_all_on_time() -> None:
     due = datetime.now(UTC) + seconds(1.5)
     for number in range(40):
         define(f"slow-{number}", function="tests_slow", trigger="once", interval_seconds=0, run_at=due, misfire_grace_seconds=1, created_at=due - seconds(60))
-    scheduler = Scheduler(threads=10, drain_seconds=5)
-
-    def serve() -> None:
-        try:
-            scheduler.start()
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
     try:
-        wait_until(lambda: JobRun.objects.filter(job__function="tests_slow").finished().count() == 40, timeout=30)
+        with running_scheduler():
+            wait_until(lambda: JobRun.objects.filter(job__function="tests_slow").finished().count() == 40, timeout=30)
     finally:
-        scheduler.stop()
-        thread.join(20)
-        wait_until(lambda: not [other for other in threading.enumerate() if other.name.startswith("jobs-")])
         unregister("tests_slow")
     runs = JobRun.objects.filter(job__function="tests_slow")
     assert set(runs.values_list("status", flat=True)) == {"succeeded"}

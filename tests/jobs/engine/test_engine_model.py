@@ -1,4 +1,4 @@
-"""The engine against a small model: whatever happens in whatever order, every slot has exactly one answer."""
+"""The engine, compared with a small model: each slot has exactly one answer after any sequence of events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ edits = st.one_of(
 
 @dataclass
 class Epoch:
-    """A stretch of time in which a job's schedule stayed the same; it holds for slots later than `since`."""
+    """A period in which a job's schedule stayed the same, for slots later than `since`."""
 
     since: datetime
     interval: int
@@ -48,7 +48,7 @@ class Epoch:
     archived: bool = False
 
     def count(self, after: datetime, until: datetime) -> int:
-        """The slots later than `after` and no later than `until` that should be answered."""
+        """The number of slots in (`after`, `until`] that must have an answer."""
         after = max(after, self.since, self.paused_until - TICK)
         if not self.enabled or self.archived or not self.interval or until <= after:
             return 0
@@ -62,10 +62,10 @@ class Engine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.now, self.set_back = START, timedelta()
-        self.lives = 0
+        self.instances = 0
         self.schedulers: list[ManualScheduler | None] = [self._new_scheduler(), self._new_scheduler()]
         self.dead: list[str] = []
-        self.going: dict[str, list[ClaimedRun]] = {}
+        self.running: dict[str, list[ClaimedRun]] = {}
         self.started: set[tuple[str, datetime, int]] = set()
         self.epochs: dict[str, list[Epoch]] = {}
         self.checked = dict.fromkeys(JOBS, (0, START))
@@ -74,8 +74,8 @@ class Engine(RuleBasedStateMachine):
             self.epochs[job_id] = [Epoch(START, fields["interval_seconds"])]
 
     def _new_scheduler(self) -> ManualScheduler:
-        self.lives += 1
-        return ManualScheduler(f"life-{self.lives}")
+        self.instances += 1
+        return ManualScheduler(f"instance-{self.instances}")
 
     # -- time -----------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(by=st.integers(1, 4000))
     def clock_is_set_back(self, by: int) -> None:
-        """Schedulers go on by their own clock; whoever edits sees the new time."""
+        """Schedulers continue with their own clock; edits are dated with the new time."""
         self.set_back = min(seconds(by), self.now - START)
 
     # -- schedulers -------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class Engine(RuleBasedStateMachine):
     def tick(self, number: int, room: int, later: int) -> None:
         self.now += seconds(later)
         if scheduler := self.schedulers[number]:
-            for _ in range(2):  # the first may find an entry that was damaged, the second answers its slots
+            for _ in range(2):  # the first tick may find a damaged entry, the second answers its slots
                 scheduler.reconcile(self.now)
                 self._start(scheduler, scheduler.claim(self.now, immediate=room).start)
                 self._start(scheduler, scheduler.claim_requested(self.now, immediate=room).start)
@@ -102,7 +102,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(later=st.integers(0, 150))
     def both_tick(self, later: int) -> None:
-        """Hypothesis leaves out rules at random; without this one, many examples would hardly tick."""
+        """Hypothesis leaves out rules at random; without this rule many examples would have few ticks."""
         self.schedulers = [scheduler or self._new_scheduler() for scheduler in self.schedulers]
         self.tick(0, 1000, later)
         self.tick(1, 1000, 0)
@@ -112,7 +112,7 @@ class Engine(RuleBasedStateMachine):
             attempt = (run.job_id, run.scheduled_for, run.attempt)
             assert attempt not in self.started, f"{attempt} was started twice"
             self.started.add(attempt)
-            self.going.setdefault(scheduler.instance, []).append(run)
+            self.running.setdefault(scheduler.instance, []).append(run)
 
     @rule(number=schedulers, claiming=st.booleans())
     def crash(self, number: int, claiming: bool) -> None:
@@ -124,7 +124,7 @@ class Engine(RuleBasedStateMachine):
                     scheduler.claim(self.now)
                 transaction.set_rollback(True)
             self.dead.append(scheduler.instance)
-            self.going.pop(scheduler.instance, None)
+            self.running.pop(scheduler.instance, None)
             self.schedulers[number] = None
 
     @rule(number=schedulers)
@@ -141,13 +141,13 @@ class Engine(RuleBasedStateMachine):
     @rule(number=schedulers, status=st.sampled_from([Status.SUCCEEDED, Status.FAILED]))
     def runs_end(self, number: int, status: Status) -> None:
         scheduler = self.schedulers[number]
-        if scheduler is not None and (runs := self.going.pop(scheduler.instance, [])):
+        if scheduler is not None and (runs := self.running.pop(scheduler.instance, [])):
             assert scheduler.finish(runs, self.now, status) == {run.id for run in runs}
 
     # -- staff -------------------------------------------------------------------------------------------
 
     def _edit(self, job_id: str, **changes: Any) -> None:
-        # The wall clock may be set back behind slots that were answered, and behind the edit before.
+        # The wall clock may be set back to a time before answered slots and before the last edit.
         wall = self.now - self.set_back
         latest = answers(job_id)[-1:]
         with at(wall):
@@ -166,7 +166,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(job_id=jobs, changes=st.lists(edits, min_size=1, max_size=3), between=st.integers(-200, 200))
     def staff_edit(self, job_id: str, changes: list[dict[str, Any]], between: int) -> None:
-        """One edit or several, with nobody there to apply those before the last; the clock may be set back between them."""
+        """One edit or several, of which no scheduler applies those before the last; the clock may be set back between them."""
         for change in changes:
             pause = change.get("paused_until")
             self._edit(job_id, **change | ({"paused_until": self.now - self.set_back + pause} if isinstance(pause, timedelta) else {}))
@@ -180,7 +180,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(job_id=jobs)
     def the_entry_is_damaged(self, job_id: str) -> None:
-        """Somebody wrote nonsense into the store."""
+        """The state in the store cannot be read."""
         DjangoJob.objects.filter(pk=job_id, next_run_time__lte=self.now).update(job_state=b"{}")
 
     def teardown(self) -> None:
@@ -194,14 +194,14 @@ class Engine(RuleBasedStateMachine):
         return sum(epoch.count(after, min(until, end)) for epoch, end in zip(epochs, ends, strict=True))
 
     def _check(self, everything: bool) -> None:
-        """Each new row is one of its job's slots and counts those since the row before; with `everything` none is left over."""
+        """Each new row is a slot of its job and counts the slots since the row before; with `everything` no slot is unanswered."""
         for job_id in JOBS:
             number, last = self.checked[job_id]
             rows = answers(job_id)
             assert all(slot <= last for slot, _status, _slots in rows[:number]), f"{job_id} has a new answer for a slot before {last}"
             for slot, status, slots in rows[number:]:
-                assert self._expected(job_id, slot - TICK, slot) == 1, f"{job_id} answered {slot} ({status}), which is none of its slots"
-                assert self._expected(job_id, last, slot) == slots, f"{job_id} says {slots} slots from {last} to {slot} ({status})"
+                assert self._expected(job_id, slot - TICK, slot) == 1, f"{job_id} answered {slot} ({status}), which is not one of its slots"
+                assert self._expected(job_id, last, slot) == slots, f"{job_id} counts {slots} slots from {last} to {slot} ({status})"
                 last = slot
             self.checked[job_id] = (len(rows), last)
             assert not everything or self._expected(job_id, last, self.now) == 0, f"{job_id} has slots after {last} without an answer"
@@ -209,9 +209,9 @@ class Engine(RuleBasedStateMachine):
             assert definition.runs.occupying().count() <= definition.max_instances
 
 
-def test_every_slot_has_exactly_one_answer_whatever_happens() -> None:
+def test_every_slot_has_exactly_one_answer_after_any_sequence_of_events() -> None:
     class Isolated(Engine):
-        """Each example in a transaction of its own, that is rolled back."""
+        """Rolls each example back."""
 
         def __init__(self) -> None:
             super().__init__()

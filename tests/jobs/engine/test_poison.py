@@ -1,4 +1,4 @@
-"""Rows that were damaged by scheduler: they show their problem and hurt nobody else."""
+"""Rows damaged at a SQL prompt: the job shows its problem, and other jobs run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
     ],
 )
 @pytest.mark.parametrize("known_before", [True, False])
-def test_a_definition_damaged_by_hand_shows_its_problem_and_hurts_nobody_else(damage: dict[str, Any], known_before: bool) -> None:
+def test_a_damaged_definition_shows_its_problem_and_other_jobs_run(damage: dict[str, Any], known_before: bool) -> None:
     scheduler = ManualScheduler()
     define("good")
     define("poisoned")
@@ -58,7 +58,7 @@ def test_a_definition_damaged_by_hand_shows_its_problem_and_hurts_nobody_else(da
         lambda state: json.dumps(state | {"policy": {"coalesce": True, "max_instances": "many", "misfire_grace_seconds": 60}}).encode(),
     ],
 )
-def test_an_entry_damaged_by_hand_is_made_again_and_hurts_nobody_else(state: Any) -> None:
+def test_a_damaged_entry_is_made_again_and_other_jobs_run(state: Any) -> None:
     scheduler = ManualScheduler()
     define("good")
     define("poisoned")
@@ -70,7 +70,7 @@ def test_an_entry_damaged_by_hand_is_made_again_and_hurts_nobody_else(state: Any
     assert [run.job_id for run in scheduler.tick(START + seconds(61))] == ["poisoned"]
 
 
-def test_an_entry_of_no_definition_is_set_aside_and_never_deleted() -> None:
+def test_an_entry_without_a_definition_is_quarantined_and_not_deleted() -> None:
     scheduler = ManualScheduler()
     define("good")
     scheduler.reconcile(START)

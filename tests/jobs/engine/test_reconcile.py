@@ -1,31 +1,20 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core import serializers
 from django.db import connection
 from django_apscheduler.models import DjangoJob
 
-from jobs.engine.reconcile import restore_entries
 from jobs.engine.statements import for_connection
-from jobs.models import FOREVER, JobDefinition, JobRun, ScheduledJob
-from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, answers, at, define, seconds
+from jobs.models import FOREVER, JobDefinition, JobRun
+from tests.jobs.engine.manual_scheduler import START, ManualScheduler, answers, at, define, edit_at, next_run, seconds
 
 pytestmark = pytest.mark.django_db
 
 
-def next_run(job_id: str) -> datetime | None:
-    return ScheduledJob.objects.get(pk=job_id).next_run_time
-
-
-def change(definition: JobDefinition, moment: datetime, **changes: Any) -> JobDefinition:
-    with at(moment):
-        return definition.edit(STAFF, **changes)
-
-
-def test_a_new_definition_gets_an_entry_that_fires_after_it_was_made() -> None:
+def test_a_new_definition_gets_an_entry_with_the_first_slot_after_its_creation() -> None:
     define("a", interval_seconds=60)
     assert ManualScheduler().reconcile(START + seconds(30)) == 1
     assert next_run("a") == START + seconds(60)
@@ -33,28 +22,28 @@ def test_a_new_definition_gets_an_entry_that_fires_after_it_was_made() -> None:
     assert (applied.applied_revision, applied.applied_at, applied.applied_by) == (applied.revision, START + seconds(30), "one")
 
 
-def test_that_nothing_has_to_be_applied_is_one_query(django_assert_num_queries: Any) -> None:
+def test_one_query_finds_that_no_definition_is_unapplied(django_assert_num_queries: Any) -> None:
     scheduler = ManualScheduler()
     define("a")
     scheduler.reconcile(START)
-    # PostgreSQL's goes past Django, which cannot count it: it is one round trip.
+    # The query for PostgreSQL bypasses Django's cursors, so Django does not count it.
     with django_assert_num_queries(1 if connection.vendor == "sqlite" else 0):
         assert not for_connection().pending_work("one").unapplied
 
 
-def test_an_edit_that_does_not_touch_the_schedule_leaves_the_next_run_where_it_was() -> None:
+def test_an_edit_outside_the_schedule_keeps_the_next_run_time() -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=3600)
     scheduler.tick(START)
     DjangoJob.objects.update(next_run_time=START + seconds(17))
-    change(definition, START + seconds(10), title="Another title", misfire_grace_seconds=5)
+    edit_at(definition, START + seconds(10), title="Another title", misfire_grace_seconds=5)
     scheduler.reconcile(START + seconds(11))
     assert next_run("a") == START + seconds(17)
 
 
-def test_an_edit_that_does_not_touch_the_schedule_is_part_of_the_next_claim() -> None:
+def test_an_edit_outside_the_schedule_takes_effect_at_the_next_claim() -> None:
     scheduler, definition = ManualScheduler(), define("a")
     scheduler.tick(START)
-    change(definition, START + seconds(10), kwargs={"limit": 7})
+    edit_at(definition, START + seconds(10), kwargs={"limit": 7})
     (run,) = scheduler.tick(START + seconds(60))
     assert run.kwargs == {"limit": 7}
 
@@ -62,7 +51,7 @@ def test_an_edit_that_does_not_touch_the_schedule_is_part_of_the_next_claim() ->
 def test_a_shorter_interval_counts_from_the_same_anchor() -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=3600)
     scheduler.tick(START)
-    change(definition, START + seconds(95), interval_seconds=60)
+    edit_at(definition, START + seconds(95), interval_seconds=60)
     scheduler.reconcile(START + seconds(96))
     assert next_run("a") == START + seconds(120)
 
@@ -71,25 +60,25 @@ def test_a_shorter_interval_counts_from_the_same_anchor() -> None:
 def test_a_job_off_the_schedule_has_no_entry(changes: dict[str, Any]) -> None:
     scheduler, definition = ManualScheduler(), define("a")
     scheduler.tick(START)
-    change(definition, START + seconds(1), **changes)
+    edit_at(definition, START + seconds(1), **changes)
     scheduler.reconcile(START + seconds(2))
     assert not DjangoJob.objects.filter(pk="a").exists()
     assert not scheduler.tick(START + seconds(600))
 
 
 @pytest.mark.parametrize("changes", [{"enabled": False}, {"trigger": "manual"}, {"paused_until": FOREVER}])
-def test_a_job_that_rests_keeps_its_entry_without_a_next_run(changes: dict[str, Any]) -> None:
+def test_a_disabled_paused_or_manual_job_keeps_its_entry_without_a_next_run_time(changes: dict[str, Any]) -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=604_800)
     scheduler.tick(START)
-    change(definition, START + seconds(1), **changes)
+    edit_at(definition, START + seconds(1), **changes)
     scheduler.reconcile(START + seconds(2))
     assert next_run("a") is None
 
 
-def test_slots_that_passed_before_the_edit_get_the_answer_of_the_old_schedule() -> None:
+def test_slots_before_an_edit_are_answered_by_the_old_schedule() -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=60, misfire_grace_seconds=None)
     scheduler.tick(START)
-    change(definition, START + seconds(150), interval_seconds=1000)
+    edit_at(definition, START + seconds(150), interval_seconds=1000)
     scheduler.reconcile(START + seconds(151))
     assert answers("a") == [(START + seconds(120), "queued", 2)]
     assert next_run("a") == START + seconds(1000)
@@ -97,30 +86,30 @@ def test_slots_that_passed_before_the_edit_get_the_answer_of_the_old_schedule() 
     assert run.scheduled_for == START + seconds(120)
 
 
-def test_slots_that_passed_too_long_before_an_edit_are_missed() -> None:
+def test_slots_before_an_edit_that_are_later_than_their_grace_are_missed() -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=60, misfire_grace_seconds=20)
     scheduler.tick(START)
-    change(definition, START + seconds(150), interval_seconds=1000)
+    edit_at(definition, START + seconds(150), interval_seconds=1000)
     scheduler.reconcile(START + seconds(200))
     assert answers("a") == [(START + seconds(120), "missed", 2)]
 
 
-def test_slots_that_pass_during_a_pause_that_nobody_applied_do_not_fire() -> None:
+def test_slots_during_a_pause_that_no_scheduler_applied_do_not_fire() -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=60, misfire_grace_seconds=None)
     scheduler.tick(START)
-    change(definition, START + seconds(90), paused_until=FOREVER)
-    change(definition, START + seconds(310), paused_until=None)
+    edit_at(definition, START + seconds(90), paused_until=FOREVER)
+    edit_at(definition, START + seconds(310), paused_until=None)
     assert not scheduler.claim(START + seconds(50)).start
     scheduler.tick(START + seconds(320))
     assert answers("a") == [(START + seconds(60), "running", 1)]
     assert next_run("a") == START + seconds(360)
 
 
-def test_each_of_several_edits_while_nobody_looked_is_owed_its_own_slots() -> None:
+def test_each_of_several_edits_between_two_ticks_gets_its_own_slots() -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=60, misfire_grace_seconds=None)
     scheduler.tick(START)
-    change(definition, START + seconds(130), interval_seconds=100)
-    change(definition, START + seconds(310), interval_seconds=7)
+    edit_at(definition, START + seconds(130), interval_seconds=100)
+    edit_at(definition, START + seconds(310), interval_seconds=7)
     scheduler.reconcile(START + seconds(311))
     assert answers("a") == [(START + seconds(120), "queued", 2), (START + seconds(300), "queued", 2)]
     assert next_run("a") == START + seconds(315)
@@ -148,7 +137,7 @@ def test_a_bulk_update_is_an_edit_with_revision_history_and_effect() -> None:
 
 
 @pytest.mark.parametrize("by", ["update_fields", "update_or_create", "bulk_update"])
-def test_whoever_writes_a_single_field_makes_an_edit(by: str) -> None:
+def test_each_way_of_writing_a_single_field_is_an_edit(by: str) -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=3600)
     scheduler.tick(START)
     definition.interval_seconds = 60
@@ -164,88 +153,28 @@ def test_whoever_writes_a_single_field_makes_an_edit(by: str) -> None:
     assert next_run("a") == START + seconds(60)
 
 
-def test_a_definition_from_a_fixture_is_scheduled() -> None:
-    scheduler = ManualScheduler()
-    define("a")
-    scheduler.tick(START)
-    dump = serializers.serialize("json", JobDefinition.objects.all())
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM jobs_jobdefinition")
-        cursor.execute("DELETE FROM django_apscheduler_djangojob")
-    for loaded in serializers.deserialize("json", dump):
-        loaded.save()
-    restore_entries(START)
-    scheduler.reconcile(START + seconds(1))
-    assert next_run("a") == START + seconds(60)
-
-
-def test_a_fixture_over_a_definition_that_is_there_takes_effect() -> None:
-    scheduler = ManualScheduler()
-    definition = define("a", interval_seconds=3600)
-    scheduler.tick(START)
-    dump = serializers.serialize("json", JobDefinition.objects.all())
-    change(definition, START + seconds(5), interval_seconds=60)
-    scheduler.tick(START + seconds(10))
-    for loaded in serializers.deserialize("json", dump):
-        loaded.save()
-    scheduler.reconcile(START + seconds(11))
-    assert next_run("a") == START + seconds(3600)
-
-
-def test_an_entry_that_was_lost_is_made_again_and_repeats_no_slot() -> None:
-    scheduler = ManualScheduler()
-    define("a", interval_seconds=60, misfire_grace_seconds=None)
-    scheduler.tick(START)
-    scheduler.finish(scheduler.tick(START + seconds(300)), START + seconds(301))
-    DjangoJob.objects.all().delete()
-    assert restore_entries(START) == 1
-    scheduler.finish(scheduler.tick(START + seconds(430)), START + seconds(431))
-    assert answers("a") == [(START + seconds(300), "succeeded", 5), (START + seconds(420), "succeeded", 2)]
-
-
-def test_an_entry_that_nobody_can_read_is_made_again_and_repeats_no_slot() -> None:
-    scheduler = ManualScheduler()
-    define("a", interval_seconds=60)
-    scheduler.tick(START)
-    scheduler.finish(scheduler.tick(START + seconds(300)), START + seconds(301))
-    DjangoJob.objects.update(job_state=b"\x80\x04garbage")
-    scheduler.claim(START + seconds(360))
-    scheduler.finish(scheduler.tick(START + seconds(361)), START + seconds(362))
-    assert answers("a") == [(START + seconds(300), "succeeded", 5), (START + seconds(360), "succeeded", 1)]
-
-
-def test_an_entry_that_is_damaged_when_an_edit_comes_still_owes_its_slots() -> None:
-    scheduler, definition = ManualScheduler(), define("a", interval_seconds=60, misfire_grace_seconds=None)
-    scheduler.tick(START)
-    DjangoJob.objects.update(job_state=b"{}")
-    change(definition, START + seconds(130), interval_seconds=100)
-    scheduler.tick(START + seconds(131))
-    assert [(slot, slots) for slot, _status, slots in answers("a")] == [(START + seconds(120), 2)]
-    assert next_run("a") == START + seconds(200)
-
-
-def test_a_clock_that_was_set_back_lets_no_edit_repeat_slots() -> None:
+def test_an_edit_after_the_clock_was_set_back_repeats_no_slot() -> None:
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=60)
     scheduler.tick(START)
     scheduler.finish(scheduler.tick(START + seconds(3600)), START + seconds(3600))
-    change(definition, START + seconds(1805), interval_seconds=45)
+    edit_at(definition, START + seconds(1805), interval_seconds=45)
     scheduler.reconcile(START + seconds(3601))
     assert next_run("a") == START + seconds(3645)
 
 
-def test_an_edit_that_is_dated_after_our_own_clock_loses_no_slot_between_the_two() -> None:
-    """Ours is a few milliseconds late: what was committed before we looked is dated after it."""
+def test_an_edit_dated_after_the_schedulers_clock_loses_no_slot_in_between() -> None:
+    """The scheduler's clock is some milliseconds late, so an edit that it reads may be dated after it."""
     scheduler, definition = ManualScheduler(), define("a", interval_seconds=60)
     scheduler.tick(START)
-    change(definition, START + seconds(60.004), interval_seconds=45)
+    edit_at(definition, START + seconds(60.004), interval_seconds=45)
     scheduler.reconcile(START + seconds(59.999))
     assert answers("a") == [(START + seconds(60), "queued", 1)]
     assert next_run("a") == START + seconds(90)
 
 
-def test_moving_a_once_job_into_the_past_fires_nothing() -> None:
+def test_moving_a_once_job_into_the_past_starts_no_run() -> None:
     scheduler, definition = ManualScheduler(), define("a", trigger="once", run_at=START + timedelta(hours=1))
     scheduler.tick(START)
-    change(definition, START + seconds(60), run_at=START + seconds(30))
+    edit_at(definition, START + seconds(60), run_at=START + seconds(30))
     assert not scheduler.tick(START + seconds(61))
     assert not JobRun.objects.exists()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,12 +8,12 @@ import psycopg
 import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger, capture_logs
 
 from jobs.engine.executors import RunExecutor, ThreadExecutor
 from jobs.engine.reaper import settle_runs_of
 from jobs.engine.recorder import Recorder
-from jobs.engine.run import ClaimedRun
+from jobs.engine.run import ClaimedRun, Outcome
 from jobs.models import JobRun
 from tests.jobs.engine.manual_scheduler import START, ManualScheduler, define, outcome, seconds
 from tests.support.waiting import wait_until
@@ -38,7 +37,7 @@ def recorder(executors: list[RunExecutor]) -> Iterator[Recorder]:
 
 
 def started(number: int, **fields: Any) -> list[ClaimedRun]:
-    """Claimed runs of as many jobs."""
+    """Started runs of `number` jobs, one each."""
     scheduler = ManualScheduler("one")
     for index in range(number):
         define(f"job-{index}", **fields)
@@ -46,9 +45,9 @@ def started(number: int, **fields: Any) -> list[ClaimedRun]:
 
 
 def write(recorder: Recorder, *outcomes: tuple[ClaimedRun, Any]) -> list[JobRun]:
-    """Let the recorder write these outcomes and end; the rows, in the order of their ids."""
+    """Let the recorder write these outcomes and end; returns the rows, in the order of their ids."""
     for run, finished in outcomes:
-        recorder.put(run, finished)
+        recorder.put([Outcome(run, finished)])
     recorder.start()
     assert recorder.close(20) == []
     return list(JobRun.objects.filter(pk__in=[run.id for run, _finished in outcomes]).order_by("pk"))
@@ -57,7 +56,7 @@ def write(recorder: Recorder, *outcomes: tuple[ClaimedRun, Any]) -> list[JobRun]
 def test_many_outcomes_are_written_in_one_commit(recorder: Recorder) -> None:
     runs = started(200)
     for run in runs:
-        recorder.put(run, outcome(run.id, NOW, result="1", log="a line"))
+        recorder.put([Outcome(run, outcome(run.id, NOW, result="1", log="a line"))])
     recorder._statements = ManualScheduler().statements
     recorder._collect()
     with CaptureQueriesContext(connection) as queries:
@@ -68,7 +67,7 @@ def test_many_outcomes_are_written_in_one_commit(recorder: Recorder) -> None:
 
 
 @pytest.mark.parametrize("damage", [{"result": "{not json"}, {"error": "a\0b"}, {"status": "confused"}, {"progress": "["}])
-def test_an_outcome_that_cannot_be_stored_takes_no_other_with_it(recorder: Recorder, damage: dict[str, Any]) -> None:
+def test_an_outcome_that_cannot_be_stored_does_not_hold_up_the_others(recorder: Recorder, damage: dict[str, Any]) -> None:
     if connection.vendor == "sqlite" and "error" in damage:
         pytest.skip("SQLite stores this")
     good, bad, good_too = started(3)
@@ -78,7 +77,7 @@ def test_an_outcome_that_cannot_be_stored_takes_no_other_with_it(recorder: Recor
     assert "could not be stored" in rows[1].error
 
 
-def test_an_outcome_that_comes_after_its_run_was_reaped_changes_nothing_but_is_said(recorder: Recorder) -> None:
+def test_an_outcome_of_a_reaped_run_changes_no_row_and_is_logged(recorder: Recorder) -> None:
     late, good = started(2)
     settle_runs_of(["one"], NOW)
     JobRun.objects.filter(pk=good.id).update(status="running", finished_at=None)
@@ -88,7 +87,7 @@ def test_an_outcome_that_comes_after_its_run_was_reaped_changes_nothing_but_is_s
     assert [(event["event"], event["run_id"]) for event in events if event["event"] == "job_outcome_too_late"] == [("job_outcome_too_late", late.id)]
 
 
-def test_an_outcome_that_comes_twice_is_written_once(recorder: Recorder) -> None:
+def test_an_outcome_that_is_reported_twice_is_written_once(recorder: Recorder) -> None:
     (run,) = started(1, max_retries=3)
     (row,) = write(recorder, (run, outcome(run.id, NOW)), (run, outcome(run.id, NOW)))
     assert row.status == "succeeded"
@@ -96,7 +95,7 @@ def test_an_outcome_that_comes_twice_is_written_once(recorder: Recorder) -> None
 
 
 @pytest.mark.parametrize("status", ["failed", "timed_out"])
-def test_a_failed_run_is_retried_as_the_next_attempt_of_the_same_slot(recorder: Recorder, status: str) -> None:
+def test_a_failed_run_is_retried_as_the_next_attempt_for_the_same_slot(recorder: Recorder, status: str) -> None:
     (run,) = started(1, max_retries=2, retry_backoff_seconds=100)
     run.override = {"limit": 5}
     write(recorder, (run, outcome(run.id, NOW, status=status)))
@@ -108,7 +107,7 @@ def test_a_failed_run_is_retried_as_the_next_attempt_of_the_same_slot(recorder: 
 
 
 @pytest.mark.parametrize(("status", "attempt"), [("succeeded", 1), ("cancelled", 1), ("failed", 3)])
-def test_success_cancellation_and_the_last_attempt_are_not_retried(recorder: Recorder, status: str, attempt: int) -> None:
+def test_succeeded_cancelled_and_last_attempts_are_not_retried(recorder: Recorder, status: str, attempt: int) -> None:
     (run,) = started(1, max_retries=2)
     run.attempt = attempt
     write(recorder, (run, outcome(run.id, NOW, status=status)))
@@ -125,8 +124,8 @@ def test_a_retry_starts_at_its_time_and_not_before() -> None:
     assert (retry.attempt, retry.cause, retry.scheduled_for) == (2, "retry", run.scheduled_for)
 
 
-def in_an_outage() -> Callable[[], None]:
-    """Make the database refuse every write from now on, as other processes would; returns what ends it."""
+def start_outage() -> Callable[[], None]:
+    """Make the database refuse every write from now on; returns the function that ends the outage."""
     if connection.vendor == "sqlite":
         blocker = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
@@ -141,7 +140,7 @@ def in_an_outage() -> Callable[[], None]:
     holder.execute("LOCK TABLE jobs_jobrun IN ACCESS EXCLUSIVE MODE")
 
     def end() -> None:
-        # What waits for the lock loses its connection, as in a restart of the server.
+        # Sessions that wait for the lock lose their connection, as in a restart of the server.
         holder.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
         holder.rollback()
         holder.close()
@@ -149,24 +148,26 @@ def in_an_outage() -> Callable[[], None]:
     return end
 
 
-def test_outcomes_of_an_outage_are_kept_and_written_when_it_is_over(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outcomes_are_kept_during_an_outage_and_written_after_it(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = started(5)
     if connection.vendor == "sqlite":
-        monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)  # of connections that are made from now on
-    end = in_an_outage()
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)  # for connections that are opened from now on
+    logger = CapturingLogger()
+    monkeypatch.setattr("jobs.engine.recorder.log", logger)  # capture_logs leaves out events of level DEBUG
+    end = start_outage()
     try:
         for run in runs:
-            recorder.put(run, outcome(run.id, NOW))
+            recorder.put([Outcome(run, outcome(run.id, NOW))])
         recorder.start()
-        since = time.monotonic()
-        wait_until(lambda: recorder._pending and (_anybody_waits() or time.monotonic() - since > 0.5))
+        wait_until(lambda: _is_a_lock_awaited() or logger.calls)
     finally:
         end()
     wait_until(lambda: recorder.idle)
+    assert {call.args for call in logger.calls} == {("job_outcomes_kept",)}
     assert set(JobRun.objects.values_list("status", flat=True)) == {"succeeded"}
 
 
-def _anybody_waits() -> bool:
+def _is_a_lock_awaited() -> bool:
     if connection.vendor == "sqlite":
         return False
     with connection.cursor() as cursor:
@@ -174,7 +175,7 @@ def _anybody_waits() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def test_runs_that_waited_for_room_start_when_a_group_has_made_it(recorder: Recorder, executors: list[RunExecutor]) -> None:
+def test_a_buffered_run_starts_in_the_room_of_a_recorded_one(recorder: Recorder, executors: list[RunExecutor]) -> None:
     scheduler = ManualScheduler("one")
     for index in range(2):
         define(f"job-{index}")
@@ -193,7 +194,7 @@ def test_runs_that_waited_for_room_start_when_a_group_has_made_it(recorder: Reco
     assert (row.status, row.started_at) == ("running", NOW)
 
 
-def test_a_waiting_run_that_somebody_else_was_given_is_not_started(recorder: Recorder, executors: list[RunExecutor]) -> None:
+def test_a_buffered_run_that_belongs_to_another_scheduler_is_not_started(recorder: Recorder, executors: list[RunExecutor]) -> None:
     (run,) = started(1)
     JobRun.objects.filter(pk=run.id).update(status="queued", instance="two", started_at=None)
     pool = ThreadExecutor(1, lambda: NOW, recorder.put)
@@ -206,7 +207,7 @@ def test_a_waiting_run_that_somebody_else_was_given_is_not_started(recorder: Rec
     assert JobRun.objects.get(pk=run.id).instance == "two"
 
 
-def test_log_and_progress_of_a_run_that_goes_on_can_be_seen(recorder: Recorder, executors: list[RunExecutor]) -> None:
+def test_log_and_progress_of_a_running_run_are_saved(recorder: Recorder, executors: list[RunExecutor]) -> None:
     (run,) = started(1)
     pool = ThreadExecutor(1, lambda: NOW, recorder.put)
     pool.in_flight[run.id] = run

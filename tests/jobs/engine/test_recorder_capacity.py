@@ -1,13 +1,13 @@
-"""What the recorder schedulers over when runs have got slower than they were."""
+"""How many buffered runs the recorder starts, also when runs have become slower."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.engine.executors import RunExecutor, ThreadExecutor
 from jobs.engine.recorder import Recorder
-from jobs.engine.run import ClaimedRun
-from jobs.engine.statements import FinishedRun
+from jobs.engine.run import ClaimedRun, Outcome
 from tests.jobs.engine.manual_scheduler import START
 
 
@@ -15,8 +15,8 @@ def now() -> datetime:
     return START
 
 
-def report(run: ClaimedRun, outcome: FinishedRun) -> None:
-    raise AssertionError(f"run {run.id} was never started")
+def report(outcomes: Sequence[Outcome]) -> None:
+    raise AssertionError(f"no run was started, but {outcomes} were reported")
 
 
 def run(run_id: int) -> ClaimedRun:
@@ -30,7 +30,7 @@ def pool(in_flight: int, buffered: int) -> RunExecutor:
     return executor
 
 
-def test_nothing_is_submitted_to_a_pool_with_more_runs_than_room() -> None:
+def test_no_run_is_taken_for_a_pool_with_more_runs_than_room() -> None:
     executor = pool(in_flight=5, buffered=3)
     assert executor.free() < 0
     recorder = Recorder("one", now, lambda: [executor], lambda retries: None)
@@ -38,7 +38,7 @@ def test_nothing_is_submitted_to_a_pool_with_more_runs_than_room() -> None:
     assert len(executor.buffered) == 3
 
 
-def test_a_pool_with_room_gets_the_run_that_was_buffered_first() -> None:
+def test_the_run_that_was_buffered_first_is_taken_for_a_pool_with_room() -> None:
     executor = pool(in_flight=1, buffered=3)
     recorder = Recorder("one", now, lambda: [executor], lambda retries: None)
     assert [run.id for run in recorder._take_buffered(executor)] == [100]

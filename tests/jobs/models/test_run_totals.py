@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.maintenance.prune import delete
@@ -64,20 +64,24 @@ class History:
         assert totals is None or totals.durations.sum == counted
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(st.tuples(ACTIONS, st.lists(ACTIONS, max_size=4)), min_size=5, max_size=25))
-def test_each_run_is_counted_once_whatever_other_processes_do_between_two_queries(monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, list[str]]]) -> None:
-    history = History()
-    monkeypatch.setattr(run_totals, "ROLL_UP_FROM", 1)
-    monkeypatch.setattr(run_totals, "sum_up", history.sum_up)
-    for action, meanwhile in steps:
-        history.meanwhile = list(meanwhile)
-        history.do(action)
+@pytest.mark.parametrize("examples", [12, pytest.param(300, marks=pytest.mark.chaos)])
+def test_each_run_is_counted_once_whatever_other_processes_do_between_two_queries(monkeypatch: pytest.MonkeyPatch, examples: int) -> None:
+    @settings(deadline=None, max_examples=examples)
+    @given(steps=st.lists(st.tuples(ACTIONS, st.lists(ACTIONS, max_size=4)), min_size=5, max_size=25))
+    def check(steps: list[tuple[str, list[str]]]) -> None:
+        history = History()
+        monkeypatch.setattr(run_totals, "sum_up", history.sum_up)
+        for action, meanwhile in steps:
+            history.meanwhile = list(meanwhile)
+            history.do(action)
+            history.read()
+        history.meanwhile = []
         history.read()
-    history.meanwhile = []
-    history.read()
-    totals = RunTotal.objects.current().get(("a", "succeeded"))
-    assert (totals.runs if totals else 0) == history.finished
+        totals = RunTotal.objects.current().get(("a", "succeeded"))
+        assert (totals.runs if totals else 0) == history.finished
+
+    monkeypatch.setattr(run_totals, "ROLL_UP_FROM", 1)
+    check()
 
 
 def test_the_proof_names_tests_that_exist() -> None:

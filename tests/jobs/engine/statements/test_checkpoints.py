@@ -1,4 +1,4 @@
-"""SQLite's log is put in its place by a thread that keeps nobody waiting for long."""
+"""A background thread checkpoints the WAL and excludes writers only for the last pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)
-def nobody_else_checkpoints() -> Iterator[None]:
+def sqlite_itself_does_not_checkpoint() -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA wal_autocheckpoint = 0")
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -29,8 +29,8 @@ def nobody_else_checkpoints() -> Iterator[None]:
         cursor.execute("PRAGMA wal_autocheckpoint = 1000")
 
 
-def in_place(job_id: str) -> bool:
-    """Whether the database's file holds the definition, without its log."""
+def is_checkpointed(job_id: str) -> bool:
+    """Whether the database's file holds the definition, without its WAL."""
     file = sqlite3.connect(f"file:{connection.settings_dict['NAME']}?mode=ro&immutable=1", uri=True)
     try:
         return file.execute("SELECT 1 FROM jobs_jobdefinition WHERE id = ?", [job_id]).fetchone() is not None
@@ -39,7 +39,7 @@ def in_place(job_id: str) -> bool:
 
 
 @contextmanager
-def nobody_waits() -> Iterator[None]:
+def without_exclusion() -> Iterator[None]:
     yield
 
 
@@ -47,54 +47,54 @@ def fill(checkpoints: Checkpoints) -> None:
     checkpoints.count(PAGES * ROWS_PER_PAGE)
 
 
-def test_what_was_logged_is_in_place_soon_after_much_was_written() -> None:
-    with Checkpoints(nobody_waits) as checkpoints:
+def test_the_wal_is_checkpointed_once_enough_rows_were_written() -> None:
+    with Checkpoints(without_exclusion) as checkpoints:
         define("a")
         checkpoints.count(10)
-        assert not in_place("a")
+        assert not is_checkpointed("a")
         fill(checkpoints)
-        wait_until(lambda: in_place("a"), 5, "nothing was checkpointed")
+        wait_until(lambda: is_checkpointed("a"), 5, "the WAL was not checkpointed")
     assert not checkpoints.is_alive()
 
 
-def test_others_are_kept_out_only_for_what_they_have_written_meanwhile() -> None:
-    found: list[tuple[bool, bool]] = []
+def test_writers_are_excluded_only_for_pages_written_during_the_checkpoint() -> None:
+    checkpointed: list[tuple[bool, bool]] = []
 
     @contextmanager
-    def alone() -> Iterator[None]:
-        define("b")  # somebody who was quicker
-        found.append((in_place("a"), in_place("b")))
+    def exclusive() -> Iterator[None]:
+        define("b")  # another writer, before writers are excluded
+        checkpointed.append((is_checkpointed("a"), is_checkpointed("b")))
         yield
 
-    with Checkpoints(alone) as checkpoints:
+    with Checkpoints(exclusive) as checkpoints:
         define("a")
         fill(checkpoints)
-        wait_until(lambda: in_place("b"), 5, "the rest was not checkpointed")
-    assert found == [(True, False)]
+        wait_until(lambda: is_checkpointed("b"), 5, "the second half was not checkpointed")
+    assert checkpointed == [(True, False)]
 
 
-def test_a_checkpoint_that_fails_is_not_the_last() -> None:
+def test_the_thread_continues_after_a_failed_checkpoint() -> None:
     attempts = threading.Semaphore(0)
 
-    def alone() -> AbstractContextManager[None]:
+    def exclusive() -> AbstractContextManager[None]:
         attempts.release()
         raise OperationalError("another thread has used the connection for too long")
 
-    with Checkpoints(alone) as checkpoints:
+    with Checkpoints(exclusive) as checkpoints:
         for _ in range(2):
             fill(checkpoints)
             assert attempts.acquire(timeout=5)
         assert checkpoints.is_alive()
 
 
-def test_the_scheduler_that_lends_its_connection_counts_what_it_writes() -> None:
+def test_a_scheduler_that_shares_its_connection_counts_the_rows_that_it_writes() -> None:
     for number in range(100):
         define(f"job{number}")
     scheduler = ManualScheduler()
     scheduler.reconcile(START)
     with for_connection().shared_connection():
         assert SQLiteStatements._checkpoints is not None
-        SQLiteStatements._checkpoints.count((PAGES - 20) * ROWS_PER_PAGE)  # nearly enough
+        SQLiteStatements._checkpoints.count((PAGES - 20) * ROWS_PER_PAGE)  # nearly enough for a checkpoint
         assert len(scheduler.claim(START + seconds(60)).start) == 100
-        wait_until(lambda: in_place("job99"), 5, "a claim of 100 jobs was not counted")
+        wait_until(lambda: is_checkpointed("job99"), 5, "a claim of 100 jobs was not counted")
     assert SQLiteStatements._checkpoints is None
