@@ -17,7 +17,8 @@ from tests.support.sample.schedulers import Schedulers
 @pytest.fixture
 def sample_functions() -> Iterator[None]:
     """This process knows the sample functions as well, for as long as one test takes; other tests list what is registered."""
-    importlib.reload(importlib.import_module("tests.support.sample.jobs"))
+    for name in ("jobs", "misdeeds", "leaks"):
+        importlib.reload(importlib.import_module(f"tests.support.sample.{name}"))
     yield
     for function in all_functions():
         if function.name.startswith("sample_"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +51,12 @@ class Schedulers:
         for _ in range(count):
             seen = self.instance(process).heartbeat_at
             wait_until(lambda seen=seen: self.instance(process).heartbeat_at > seen, 10, f"scheduler {process.pid} wrote no heartbeat")  # type: ignore[misc]  # a default binds the loop's value
+
+    def start_workers(self, count: int, *args: str, **env: str) -> subprocess.Popen[bytes]:
+        """Start a scheduler, and return when all of its workers are there."""
+        process = self.start("--workers", str(count), *args, wait=True, **env)
+        wait_until(lambda: len(workers_of(process)) == count, 20, "the workers never started")
+        return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> float:
         """Send SIGKILL; the time (seconds since 1970) at which the process had ended."""
@@ -132,7 +139,19 @@ def alive(pid: int) -> bool:
 
 def children_of(process: subprocess.Popen[bytes]) -> list[int]:
     """The pids of all processes below this one."""
-    return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+    return descendants(process.pid)
+
+
+def descendants(pid: int) -> list[int]:
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """The pids of the processes that the scheduler's fork server has started: its workers, and the processes of single runs."""
+    with suppress(psutil.NoSuchProcess):
+        servers = [child for child in psutil.Process(process.pid).children() if "forkserver" in " ".join(child.cmdline())]
+        return [worker.pid for server in servers for worker in server.children() if alive(worker.pid)]
+    return []
 
 
 def seconds_between(earlier: datetime, later: datetime) -> float:
