@@ -1,4 +1,4 @@
-"""Kills, freezes and restarts schedulers, reproducibly."""
+"""Kills, freezes and restarts schedulers and their workers, reproducibly."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.support.sample.schedulers import Schedulers
+from tests.support.sample.schedulers import Schedulers, workers_of
 from tests.support.waiting import let_pass
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A scheduler that was killed, and the time at which it had ended (seconds since 1970)."""
+    """A scheduler or a worker that was killed, and the time at which it had ended (seconds since 1970)."""
 
     pid: int
     at: float
+    executors: frozenset[int]
+    """The processes that executed its runs: those of a scheduler's workers and runs, or the worker itself."""
 
 
 class ChaosMonkey:
@@ -32,25 +34,39 @@ class ChaosMonkey:
         self._random = random.Random(seed)
         self.processes = schedulers.start_many(count)
         self._undisturbed_since = dict.fromkeys((process.pid for process in self.processes), time.time())
-        self._undisturbed: list[tuple[float, float]] = []
+        self._undisturbed: list[tuple[int, float, float]] = []
         self.deaths: list[Death] = []
+        """Of schedulers."""
+        self.worker_deaths: list[Death] = []
+        """`pid` is the worker's scheduler."""
         self.actions: list[str] = []
         self._began = time.monotonic()
 
     def disturb(self, seconds: float, pause: tuple[float, float] = (1.5, 3.5)) -> None:
-        """Disturb random schedulers for this long; the first action is always a kill."""
+        """Disturb random schedulers for this long; the first action kills one, the second a worker."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             index = self._random.randrange(len(self.processes))
-            action = self._random.choice([self._kill, self._kill, self._freeze, self._restart]) if self.deaths else self._kill
+            action = self._choose()
             self.actions.append(f"{time.monotonic() - self._began:6.2f} {action.__name__.strip('_')} {self.processes[index].pid}")
             action(index)
             rest = max(deadline - time.monotonic(), 0)
             let_pass(min(self._random.uniform(*pause), rest), because="actions at random times hit a scheduler at any step of its tick")
 
+    def _choose(self) -> Callable[[int], None]:
+        if not self.deaths:
+            return self._kill
+        if not self.worker_deaths:
+            return self._kill_worker
+        return self._random.choice([self._kill, self._kill, self._freeze, self._restart, *[self._kill_worker] * 3, self._freeze_worker])
+
     def has_survivor(self, death: Death, seconds: float) -> bool:
         """Whether some scheduler ran undisturbed for this long after a death: not frozen, not restarted, and with a database."""
-        return any(since <= death.at and until >= death.at + seconds for since, until in self._undisturbed)
+        return any(since <= death.at and until >= death.at + seconds for _pid, since, until in self._undisturbed)
+
+    def was_undisturbed(self, death: Death, seconds: float) -> bool:
+        """Whether the scheduler of a dead worker ran undisturbed for this long after the death."""
+        return any(pid == death.pid and since <= death.at and until >= death.at + seconds for pid, since, until in self._undisturbed)
 
     def note_outage(self) -> None:
         """Count every scheduler as disturbed now; call it when the database is back."""
@@ -58,7 +74,7 @@ class ChaosMonkey:
             self._note_disturbance(process)
 
     def _note_disturbance(self, process: subprocess.Popen[bytes]) -> None:
-        self._undisturbed.append((self._undisturbed_since.pop(process.pid), time.time()))
+        self._undisturbed.append((process.pid, self._undisturbed_since.pop(process.pid), time.time()))
         self._undisturbed_since[process.pid] = time.time()
 
     def end(self) -> None:
@@ -72,7 +88,8 @@ class ChaosMonkey:
     def _kill(self, index: int) -> None:
         process = self.processes[index]
         self._note_disturbance(process)
-        self.deaths.append(Death(process.pid, self._schedulers.kill(process)))
+        executors = frozenset([process.pid, *workers_of(process)])
+        self.deaths.append(Death(process.pid, self._schedulers.kill(process), executors))
         self.processes[index] = self._start()
 
     def _freeze(self, index: int) -> None:
@@ -83,6 +100,25 @@ class ChaosMonkey:
         let_pass(self._random.choice(self._freezes), because="a frozen process is told from a dead one by time alone")
         process.send_signal(signal.SIGCONT)
         self._undisturbed_since[process.pid] = time.time()
+
+    def _kill_worker(self, index: int) -> None:
+        process = self.processes[index]
+        for worker in self._any_worker(process):
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                self.worker_deaths.append(Death(process.pid, time.time(), frozenset([worker])))
+
+    def _freeze_worker(self, index: int) -> None:
+        for worker in self._any_worker(self.processes[index]):
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGSTOP)
+                let_pass(self._random.choice(self._freezes), because="a frozen worker is told from a held one by time alone")
+                os.kill(worker, signal.SIGCONT)
+
+    def _any_worker(self, process: subprocess.Popen[bytes]) -> list[int]:
+        """A worker, or the process of a single run; none while the first are being started."""
+        workers = sorted(workers_of(process))
+        return self._random.sample(workers, min(len(workers), 1))
 
     def _restart(self, index: int) -> None:
         self._note_disturbance(self.processes[index])

@@ -21,6 +21,8 @@ from tests.support.waiting import let_pass, wait_until
 MIRA = Author(name="mira", source="admin")
 SEED = 20261121
 REAPED_WITHIN = 15.0
+ENDED_WITHIN = 1.0
+"""Seconds, for the runs of a dead worker."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,20 @@ class Size:
 
 
 SHORT = Size(schedulers=2, jobs=12, seconds=8, freezes=(0.5, 1.5))
-LONG = Size(schedulers=3, jobs=40, seconds=60, freezes=(0.5, 1.5, 4, 11))
+LONG = Size(schedulers=3, jobs=40, seconds=240, freezes=(0.5, 1.5, 4, 11))
+SMALL_WORKERS = {"VS_SCHEDULER_WORKER_MEGABYTES": "200", "VS_SCHEDULER_WORKER_RUNS": "300"}
 
 
 def make_jobs(count: int) -> list[JobDefinition]:
-    """Jobs of one second; some take a while and some are async, so that every kill interrupts a run."""
-    kinds = [("sample_work", 0.0), ("sample_work", 0.4), ("sample_work_async", 0.3), ("sample_work", 2.5)]
+    """Jobs of one second; some take a while, some are async and some have a process each, so that every kill interrupts a run.  One swells its worker."""
+    sync = [("sample_work", seconds, "local") for seconds in (0.0, 0.4, 2.5)]
+    kinds = [*sync, ("sample_work_async", 0.3, "local"), ("sample_work", 0.3, "process")]
     chosen = [kinds[number % len(kinds)] for number in range(count)]
-    return [Schedulers.job(f"job_{number:02}", function, kwargs={"seconds": seconds}, coalesce=number % 3 > 0) for number, (function, seconds) in enumerate(chosen)]
+    definitions = [
+        Schedulers.job(f"job_{number:02}", function, kwargs={"seconds": seconds}, executor=executor, coalesce=number % 3 > 0)
+        for number, (function, seconds, executor) in enumerate(chosen)
+    ]
+    return [*definitions, Schedulers.job("job_swell", "sample_swell", seconds=3, kwargs={"megabytes": 60})]
 
 
 def our_jobs() -> QuerySet[JobDefinition]:
@@ -76,29 +84,35 @@ def check_rows(schedulers: Schedulers, monkey: ChaosMonkey, until: datetime) -> 
     released = [row for row in rows if row.status == "queued" and not row.instance]
     complaints += contradictions([row for row in rows if row not in released], entries)
     complaints += [f"run {row.pk} was executed and released" for row in released if row.pk in {entry.run for entry in entries}]
+    print(f">> {len(rows)} rows, {len(entries)} entries, {len(monkey.deaths)} schedulers and {len(monkey.worker_deaths)} workers killed, {len(monkey.actions)} actions")  # noqa: T201 -- the figures of a long run
     assert complaints == [], f"seed {SEED}\n" + "\n".join([*complaints[:40], *monkey.actions])
 
 
 def check_abandoned(schedulers: Schedulers, monkey: ChaosMonkey) -> None:
-    """Runs of a killed scheduler are abandoned, and within 15 s if another scheduler ran undisturbed meanwhile."""
+    """Runs of a killed scheduler are abandoned, and within 15 s if another scheduler ran undisturbed meanwhile; those of a worker within a second."""
     entries = schedulers.execution_log()
     ended = {entry.run for entry in entries if entry.event == "end"}
-    seconds: dict[int, float] = {}
+    seconds: dict[str, list[float]] = {"scheduler": [], "worker": []}
     complaints = []
-    for death in monkey.deaths:
-        lost = {entry.run for entry in entries if entry.event == "start" and entry.pid == death.pid} - ended
-        for row in JobRun.objects.filter(pk__in=lost):
-            if row.status != "abandoned" or row.finished_at is None:
+    for death in [*monkey.deaths, *monkey.worker_deaths]:
+        is_worker = death in monkey.worker_deaths
+        within = ENDED_WITHIN if is_worker else REAPED_WITHIN
+        lost = {entry.run for entry in entries if entry.event == "start" and entry.pid in death.executors} - ended
+        for row in JobRun.objects.filter(pk__in=lost).select_related("job"):
+            # The process of a single run fails with it, and a process may have ended in the instant between its last line and its outcome.
+            expected = {"abandoned", "failed"} if row.job.executor == "process" else {"abandoned"}
+            if row.status not in expected or row.finished_at is None:
                 complaints.append(f"run {row.pk} was killed with {death.pid}, and is {row.status}")
-            elif monkey.has_survivor(death, REAPED_WITHIN):
-                seconds[row.pk] = row.finished_at.timestamp() - death.at
-    print("abandoned after", sorted(round(value, 1) for value in seconds.values()))  # noqa: T201 -- pytest shows it on failure
-    complaints += [f"run {run} was abandoned only after {value:.1f} s" for run, value in seconds.items() if value > REAPED_WITHIN]
+            elif monkey.was_undisturbed(death, within) if is_worker else monkey.has_survivor(death, within):
+                seconds["worker" if is_worker else "scheduler"].append(took := row.finished_at.timestamp() - death.at)
+                complaints += [f"run {row.pk} was abandoned only after {took:.1f} s"] if took > within else []
+    print(">> abandoned after", {kind: sorted(round(value, 1) for value in values) for kind, values in seconds.items()})  # noqa: T201 -- pytest shows it on failure
     assert complaints == [], f"seed {SEED}\n" + "\n".join([*complaints, *monkey.actions])
 
 
 def live_through(schedulers: Schedulers, size: Size) -> ChaosMonkey:
     make_jobs(size.jobs)
+    schedulers.site.env |= SMALL_WORKERS
     monkey = ChaosMonkey(schedulers, size.schedulers, SEED, size.freezes)
     monkey.disturb(size.seconds)
     check_rows(schedulers, monkey, settle(schedulers, monkey))
@@ -110,6 +124,7 @@ def live_through(schedulers: Schedulers, size: Size) -> ChaosMonkey:
 def test_no_slot_is_lost_or_run_twice_when_schedulers_are_killed_frozen_and_restarted(schedulers: Schedulers, size: Size) -> None:
     monkey = live_through(schedulers, size)
     assert monkey.deaths
+    assert monkey.worker_deaths
 
 
 def test_a_killed_run_is_abandoned_within_15_seconds(schedulers: Schedulers) -> None:
@@ -135,6 +150,7 @@ def test_a_killed_run_is_abandoned_within_15_seconds(schedulers: Schedulers) -> 
 @pytest.mark.parametrize("size", [SHORT, pytest.param(LONG, marks=pytest.mark.chaos)], ids=["short", "long"])
 def test_no_slot_is_lost_or_run_twice_when_the_database_is_restarted_as_well(own_schedulers: Schedulers, cluster: Cluster, size: Size) -> None:
     make_jobs(size.jobs)
+    own_schedulers.site.env |= SMALL_WORKERS
     monkey = ChaosMonkey(own_schedulers, size.schedulers, SEED + 1, size.freezes)
     for _part in range(2):
         monkey.disturb(size.seconds / 3)
