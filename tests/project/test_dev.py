@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -52,7 +53,9 @@ class Up:
 
     def is_starting(self, words: str) -> bool:
         self.family = psutil.Process(self.process.pid).children(recursive=True)
-        return any(words in process.cmdline() for process in self.family)
+        with suppress(psutil.NoSuchProcess):  # a process that ends while it is looked at
+            return any(words in process.cmdline() for process in self.family)
+        return False
 
     def child(self, words: str) -> psutil.Process:
         return next(process for process in self.family if words in " ".join(process.cmdline()))
