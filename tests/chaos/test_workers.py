@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
 
 import pytest
 
-from jobs.models import Author, JobDefinition, JobRun
-from tests.chaos.accounting import contradictions, executed_twice
+from jobs.models import Author
+from tests.chaos.accounting import wrong_in_books
 from tests.support.sample.schedulers import Schedulers, workers_of
+from tests.support.sample.witnesses import late_starts, make_witnesses
 from tests.support.waiting import let_pass, wait_until
 
 pytestmark = pytest.mark.chaos
 
 MIRA = Author(name="mira", source="admin")
-LATE = 1.0
-
-
-def make_witnesses(count: int) -> None:
-    JobDefinition.objects.bulk_create([JobDefinition(id=f"witness_{number:02}", function="sample_work", interval_seconds=1) for number in range(count)])
 
 
 def check_witnesses(schedulers: Schedulers, since: float) -> None:
     """None was late since then, lost or executed twice."""
-    rows = [row for row in JobRun.objects.filter(job__in=JobDefinition.objects.filter(pk__startswith="witness")) if row.instance or row.status != "queued"]
-    entries = [entry for entry in schedulers.execution_log() if entry.job.startswith("witness")]
-    assert executed_twice(entries) + contradictions(rows, entries) == []
-    assert {row.status for row in rows} <= {"succeeded", "skipped"}
-    starts = [entry for entry in entries if entry.event == "start" and entry.at > since]
-    assert [f"{entry.job} for {entry.slot} at {entry.at}" for entry in starts if entry.at - entry.slot.timestamp() > LATE] == []
-
-
-def start_run(schedulers: Schedulers, name: str, function: str = "sample_work", **fields: Any) -> JobRun:
-    run: JobRun = schedulers.job(name, function, 0, trigger="manual", **fields).request_run(MIRA)
-    schedulers.wait_for_entry("start", name)
-    return run
+    assert wrong_in_books("witness", schedulers.execution_log()) == []
+    assert late_starts(schedulers, since) == []
 
 
 def test_a_hold_of_more_than_ten_seconds_writes_the_stacks_and_costs_the_worker_its_place(schedulers: Schedulers) -> None:
@@ -83,9 +68,9 @@ def test_a_worker_that_is_to_be_replaced_and_is_held_is_killed_like_any_other(sc
 
 def test_a_scheduler_that_was_stopped_for_15_seconds_goes_on_with_its_workers_and_their_runs(schedulers: Schedulers) -> None:
     process = schedulers.start_workers(2)
-    going = start_run(schedulers, "going", kwargs={"seconds": 20})
-    short = start_run(schedulers, "short", kwargs={"seconds": 5})
-    limited = start_run(schedulers, "limited", executor="process", kwargs={"seconds": 60}, timeout_seconds=5)
+    going = schedulers.start_run("going", kwargs={"seconds": 20})
+    short = schedulers.start_run("short", kwargs={"seconds": 5})
+    limited = schedulers.start_run("limited", executor="process", kwargs={"seconds": 60}, timeout_seconds=5)
     workers = workers_of(process)
     process.send_signal(signal.SIGSTOP)
     let_pass(15, because="the time for which the scheduler is stopped is the subject")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -16,20 +15,14 @@ from tests.support.waiting import wait_until
 MIRA = Author(name="mira", source="admin")
 
 
-def start_run(schedulers: Schedulers, name: str, function: str = "sample_work", **fields: Any) -> JobRun:
-    run: JobRun = schedulers.job(name, function, 0, trigger="manual", **fields).request_run(MIRA)
-    schedulers.wait_for_entry("start", name)
-    return run
-
-
 def test_nothing_is_left_of_a_killed_scheduler_even_while_a_job_holds_the_interpreter(schedulers: Schedulers) -> None:
     process = schedulers.start_workers(2)
     runs = [
-        start_run(schedulers, "holding", "sample_hold_noted", kwargs={"seconds": 30}),
-        start_run(schedulers, "going", kwargs={"seconds": 60}),
-        start_run(schedulers, "task", "sample_work_async", kwargs={"seconds": 60}),
-        start_run(schedulers, "process", executor="process", kwargs={"seconds": 60}),
-        start_run(schedulers, "holding_process", "sample_hold_noted", executor="process", kwargs={"seconds": 30}),
+        schedulers.start_run("holding", "sample_hold_noted", kwargs={"seconds": 30}),
+        schedulers.start_run("going", kwargs={"seconds": 60}),
+        schedulers.start_run("task", "sample_work_async", kwargs={"seconds": 60}),
+        schedulers.start_run("process", executor="process", kwargs={"seconds": 60}),
+        schedulers.start_run("holding_process", "sample_hold_noted", executor="process", kwargs={"seconds": 30}),
     ]
     children = children_of(process)
     assert len(children) >= 6
@@ -48,14 +41,14 @@ def test_sigterm_lets_the_runs_in_workers_complete_also_when_every_process_gets_
     A process of a single run may handle SIGTERM, so that one ends it, and docs/operations.md asks for `KillMode=mixed`.
     """
     process = schedulers.start_workers(2)
-    runs = [start_run(schedulers, "going", kwargs={"seconds": 3}), start_run(schedulers, "task", "sample_work_async", kwargs={"seconds": 3})]
+    runs = [schedulers.start_run("going", kwargs={"seconds": 3}), schedulers.start_run("task", "sample_work_async", kwargs={"seconds": 3})]
     children = children_of(process)
     if everybody:
         for pid in children:
             os.kill(pid, signal.SIGTERM)
         os.killpg(process.pid, signal.SIGTERM)
     else:
-        runs.append(start_run(schedulers, "process", executor="process", kwargs={"seconds": 3}))
+        runs.append(schedulers.start_run("process", executor="process", kwargs={"seconds": 3}))
     assert schedulers.site.stop(process, 0 if everybody else signal.SIGTERM, timeout=8) == 0
     assert {run.job_id: JobRun.objects.get(pk=run.pk).status for run in runs} == dict.fromkeys((run.job_id for run in runs), "succeeded")
     [stopped] = schedulers.site.events(process, "scheduler_stopped")
@@ -77,9 +70,9 @@ def test_a_signal_to_every_process_of_a_starting_scheduler_ends_it(schedulers: S
 def test_the_drain_time_ends_runs_in_workers(schedulers: Schedulers) -> None:
     process = schedulers.start_workers(2, "--drain-seconds", "1")
     runs = [
-        start_run(schedulers, "going", kwargs={"seconds": 60}),
-        start_run(schedulers, "holding", "sample_hold_noted", kwargs={"seconds": 30}),
-        start_run(schedulers, "task", "sample_work_async", kwargs={"seconds": 60}),
+        schedulers.start_run("going", kwargs={"seconds": 60}),
+        schedulers.start_run("holding", "sample_hold_noted", kwargs={"seconds": 30}),
+        schedulers.start_run("task", "sample_work_async", kwargs={"seconds": 60}),
     ]
     children = children_of(process)
     assert schedulers.site.stop(process, timeout=5) == 0

@@ -73,7 +73,7 @@ def test_each_run_ends_though_its_output_or_its_arguments_are_hard_to_send(sched
 
 
 def request_many(count: int, **kwargs: Any) -> list[JobRun]:
-    """Request a run of each of so many async jobs."""
+    """Make `count` async jobs, and request a run of each."""
     fields: dict[str, Any] = {"function": "sample_say_async", "kwargs": kwargs, "trigger": "manual", "interval_seconds": 0}
     JobDefinition.objects.bulk_create([JobDefinition(id=f"much_{number:03}", **fields) for number in range(count)])
     return [definition.request_run(MIRA) for definition in JobDefinition.objects.filter(pk__startswith="much")]

@@ -24,7 +24,7 @@ from jobs.engine.run import Outcome
 from jobs.engine.statements import FinishedRun
 from jobs.engine.workers.process import detach, end_group, end_with
 from jobs.engine.workers.starts import StartTable
-from jobs.engine.workers.wire import OUTCOMES_IN_A_MESSAGE, OUTPUT_SECONDS, Frames, decode_run, encode_outcome, encode_output, frame
+from jobs.engine.workers.wire import HELD_SECONDS, OUTCOMES_IN_A_MESSAGE, OUTPUT_SECONDS, Frames, decode_run, encode_outcome, encode_output, frame
 from jobs.engine.workers.worker import Worker
 from jobs.models import Status
 
@@ -32,9 +32,6 @@ log = structlog.get_logger()
 
 BATCH_SECONDS = 0.003
 """Outcomes that come sooner than this after others were sent wait for company: each message wakes the scheduler."""
-
-HELD_SECONDS = 10
-"""After this many seconds without the interpreter, the stacks of all threads are written."""
 
 
 def main(connection: socket.socket, stacks: socket.socket, threads: int, memory: Connection, lock: Lock) -> None:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from jobs.engine.executors.base import STOP_GRACE
 from jobs.engine.run import ClaimedRun
 from jobs.engine.workers.handle import WorkerHandle
-
-HELD_SECONDS = 10.0
-"""A worker that has not answered for this long is drained and replaced."""
+from jobs.engine.workers.wire import HELD_SECONDS
 
 DRAIN_SECONDS = 30.0
 """A worker that is to be replaced has this long for the runs that it has."""

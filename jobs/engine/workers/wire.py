@@ -25,6 +25,9 @@ LARGEST_FRAME = 64 * 1024 * 1024
 OUTPUT_SECONDS = 0.2
 """Seconds between two looks at the output of runs in progress, in the process that executes them."""
 
+HELD_SECONDS = 10.0
+"""A worker whose interpreter is held for this long writes the stacks of its threads; its scheduler drains and replaces it."""
+
 OUTCOMES = frozenset({Status.SUCCEEDED.value, Status.FAILED.value, Status.TIMED_OUT.value, Status.CANCELLED.value})
 """The statuses that a worker may give a run."""
 

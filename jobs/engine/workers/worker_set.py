@@ -10,8 +10,9 @@ from contextlib import suppress
 from jobs.engine.executors.base import RunExecutor
 from jobs.engine.run import ClaimedRun
 from jobs.engine.workers.handle import WorkerHandle
-from jobs.engine.workers.limits import HELD_SECONDS, functions_of
+from jobs.engine.workers.limits import functions_of
 from jobs.engine.workers.restarts import Restarts
+from jobs.engine.workers.wire import HELD_SECONDS
 
 
 class WorkerSet:

@@ -25,36 +25,23 @@ from tests.jobs.engine.manual_scheduler import ManualScheduler, capacities, outc
 JOBS, RUNS = 20_000, 20_000
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
-FILL = {
-    "postgresql": """
-        INSERT INTO jobs_jobdefinition (id, title, function, kwargs, trigger, interval_seconds, cron, timezone, jitter_seconds, enabled, pause_reason,
-            max_instances, coalesce, misfire_grace_seconds, max_retries, retry_backoff_seconds, retry_abandoned, executor, revision, applied_revision,
-            applied_by, origin, overridden, created_at, updated_at, scheduled_from)
-        SELECT 'job' || n, '', 'tests_nothing', '{{}}', 'interval', 3600, '', 'UTC', 0, true, '', 1, true, 60, 0, 30, false, 'local', 1, 1, '', 'staff', '[]',
-            '{start}', '{start}', '{start}' FROM {numbers};
-        INSERT INTO django_apscheduler_djangojob (id, next_run_time, job_state)
-        SELECT 'job' || n, timestamptz '{later}' + n * interval '1 second', '' FROM {numbers};
-        INSERT INTO jobs_jobrun (job_id, scheduled_for, slots, cause, attempt, status, reason, queued_at, started_at, finished_at, instance, requested_by,
-            error, traceback, log)
-        SELECT 'job' || (1 + n % 200), timestamptz '{start}' + n * interval '1 second', 1, 'schedule', 1, 'succeeded', '', '{start}', '{start}', '{start}', 'one',
-            '', '', '', '' FROM {numbers};
-        ANALYZE
-    """,
-    "sqlite": """
-        INSERT INTO jobs_jobdefinition (id, title, function, kwargs, trigger, interval_seconds, cron, timezone, jitter_seconds, enabled, pause_reason,
-            max_instances, coalesce, misfire_grace_seconds, max_retries, retry_backoff_seconds, retry_abandoned, executor, revision, applied_revision,
-            applied_by, origin, overridden, created_at, updated_at, scheduled_from)
-        SELECT 'job' || n, '', 'tests_nothing', '{{}}', 'interval', 3600, '', 'UTC', 0, true, '', 1, true, 60, 0, 30, false, 'local', 1, 1, '', 'staff', '[]',
-            '{start}', '{start}', '{start}' FROM {numbers};
-        INSERT INTO django_apscheduler_djangojob (id, next_run_time, job_state)
-        SELECT 'job' || n, datetime('{later}', '+' || n || ' seconds'), '' FROM {numbers};
-        INSERT INTO jobs_jobrun (job_id, scheduled_for, slots, cause, attempt, status, reason, queued_at, started_at, finished_at, instance, requested_by,
-            error, traceback, log)
-        SELECT 'job' || (1 + n % 200), datetime('{start}', '+' || n || ' seconds'), 1, 'schedule', 1, 'succeeded', '', '{start}', '{start}', '{start}', 'one',
-            '', '', '', '' FROM {numbers};
-        ANALYZE
-    """,
-}
+FILL = """
+    INSERT INTO jobs_jobdefinition (id, title, function, kwargs, trigger, interval_seconds, cron, timezone, jitter_seconds, enabled, pause_reason,
+        max_instances, coalesce, misfire_grace_seconds, max_retries, retry_backoff_seconds, retry_abandoned, executor, revision, applied_revision,
+        applied_by, origin, overridden, created_at, updated_at, scheduled_from)
+    SELECT 'job' || n, '', 'tests_nothing', '{{}}', 'interval', 3600, '', 'UTC', 0, true, '', 1, true, 60, 0, 30, false, 'local', 1, 1, '', 'staff', '[]',
+        '{start}', '{start}', '{start}' FROM {numbers};
+    INSERT INTO django_apscheduler_djangojob (id, next_run_time, job_state)
+    SELECT 'job' || n, {next_run_time}, '' FROM {numbers};
+    INSERT INTO jobs_jobrun (job_id, scheduled_for, slots, cause, attempt, status, reason, queued_at, started_at, finished_at, instance, requested_by,
+        error, traceback, log)
+    SELECT 'job' || (1 + n % 200), {slot}, 1, 'schedule', 1, 'succeeded', '', '{start}', '{start}', '{start}', 'one',
+        '', '', '', '' FROM {numbers};
+    ANALYZE
+"""
+TIME_AFTER = {"postgresql": "timestamptz '{moment}' + n * interval '1 second'", "sqlite": "datetime('{moment}', '+' || n || ' seconds')"}
+"""The time `n` seconds after a moment."""
+
 NUMBERS = {
     "postgresql": f"generate_series(1, {JOBS}) AS n",
     "sqlite": f"(WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {JOBS}) SELECT n FROM s)",
@@ -65,9 +52,10 @@ NUMBERS = {
 def many_rows(db: None) -> Iterator[None]:
     """20,000 jobs that are not due, and as many runs that have ended."""
     start, later = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (NOW - timedelta(days=1), NOW + timedelta(hours=1)))
+    after = TIME_AFTER[connection.vendor]
     with connection.cursor() as cursor:
-        for statement in FILL[connection.vendor].split(";"):
-            cursor.execute(statement.format(start=start, later=later, numbers=NUMBERS[connection.vendor]))
+        for statement in FILL.split(";"):
+            cursor.execute(statement.format(start=start, slot=after.format(moment=start), next_run_time=after.format(moment=later), numbers=NUMBERS[connection.vendor]))
     yield
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:

@@ -6,12 +6,10 @@ import asyncio
 import ctypes
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 from jobs.models import JobDefinition
@@ -153,50 +151,15 @@ async def block_loop(seconds: float) -> None:
     note("end")
 
 
-@job("sample_compute")
-def compute(seconds: float = 5.0) -> int:
-    """Compute in plain Python."""
-    until, rounds = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
-        rounds += sum(range(1000)) % 7
-    return rounds
-
-
-@job("sample_hold")
 def hold(seconds: float = 1.0) -> None:
     """Keep the interpreter's lock: a call into C that does not release it."""
     ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
-
-
-@job("sample_big_power")
-def big_power(exponent: int = 3_000_000) -> int:
-    """Keep the interpreter's lock by arithmetic."""
-    power: int = 7**exponent
-    return power.bit_length()
-
-
-@job("sample_regex")
-def regex(length: int = 27) -> bool:
-    """A catastrophic regular expression, which keeps the interpreter's lock while it backtracks."""
-    return re.match(r"(a+)+$", "a" * length + "b") is None
 
 
 @job("sample_segfault")
 def segfault() -> None:
     note("start")
     ctypes.string_at(0)
-
-
-@job("sample_allocate")
-def allocate(megabytes: int = 2048, seconds: float = 3.0) -> int:
-    data = bytearray(megabytes * 1024 * 1024)
-    nap(seconds)
-    return len(data)
-
-
-@job("sample_noop")
-def noop() -> None:
-    """Do nothing."""
 
 
 # The rest of the sample functions, by what they are for.

@@ -13,7 +13,7 @@ import psutil
 from django.db import connection
 from django.utils.timezone import now
 
-from jobs.models import JobDefinition, JobRun, SchedulerInstance
+from jobs.models import Author, JobDefinition, JobRun, SchedulerInstance
 from tests.support.processes import Site
 from tests.support.sample.execution_log import VARIABLE, Entry, read
 from tests.support.waiting import wait_until
@@ -87,6 +87,12 @@ class Schedulers:
     def job(job_id: str, function: str = "sample_work", seconds: int = 1, **fields: Any) -> JobDefinition:
         """A definition as a fixture or a shell would make it; `seconds` 0 with another trigger is left alone."""
         return JobDefinition.objects.create(id=job_id, function=function, **{"trigger": "interval", "interval_seconds": seconds} | fields)
+
+    def start_run(self, job_id: str, function: str = "sample_work", **fields: Any) -> JobRun:
+        """Request a run of a new job, and return when its function has been called."""
+        run: JobRun = self.job(job_id, function, 0, trigger="manual", **fields).request_run(Author(name="mira", source="admin"))
+        self.wait_for_entry("start", job_id)
+        return run
 
     @staticmethod
     def runs(job_id: str, *statuses: str) -> list[JobRun]:
