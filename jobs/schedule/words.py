@@ -47,7 +47,7 @@ def _words(trigger: str, interval_seconds: int, cron: str, run_at: datetime | No
         case Trigger.ONCE if run_at is not None:
             local = run_at.astimezone(ZoneInfo(timezone))
             return _("once at %(time)s %(zone)s") % {"time": f"{local:%Y-%m-%d %H:%M:%S}", "zone": timezone}
-    return _("only when asked")
+    return _("manually only")
 
 
 def _every(seconds: int) -> str:
