@@ -30,10 +30,13 @@ CLAIM_LIMIT = 2000
 class Dispatcher:
     """Finds work for one scheduler instance and gives it to the pools.  Only the scheduler's loop calls it."""
 
-    def __init__(self, statements: Statements, notifier: Notifier, instance: str, now: Callable[[], datetime], *, always_poll: bool) -> None:
+    def __init__(
+        self, statements: Statements, notifier: Notifier, instance: str, now: Callable[[], datetime], wake_recorder: Callable[[], None], *, always_poll: bool
+    ) -> None:
         self._statements = statements
         self._instance = instance
         self._now = now
+        self._wake_recorder = wake_recorder
         self.plans = Plans()
         self._claims = Claims(self.plans, statements, instance)
         self._poller = Poller(statements, notifier, self.plans.due_queue, always=always_poll)
@@ -111,6 +114,9 @@ class Dispatcher:
                 executor.flush()
         for run in result.buffer:
             self.pools[run.pool].buffered.append(run)
+        # The runs that these wait for may have ended, and been recorded, before these were buffered.
+        if any(self.pools[run.pool].free() > 0 for run in result.buffer):
+            self._wake_recorder()
         return result
 
     def _cancel_runs(self) -> None:

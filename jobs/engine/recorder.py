@@ -68,6 +68,10 @@ class Recorder(threading.Thread):
         self.in_hand.update([outcome.run.id for outcome in outcomes])
         self._outcomes.put(outcomes)
 
+    def wake(self) -> None:
+        """Look at once whether there is room for buffered runs, from any thread."""
+        self._outcomes.put(())
+
     @property
     def idle(self) -> bool:
         return not self._pending and self._outcomes.empty()
@@ -75,7 +79,7 @@ class Recorder(threading.Thread):
     def close(self, timeout: float) -> list[Outcome]:
         """Write the remaining outcomes within `timeout` seconds and end the thread; returns those that could not be written."""
         self._closing.set()
-        self._outcomes.put(())
+        self.wake()
         self.join(timeout)
         self._given_up = True
         return self._pending

@@ -61,8 +61,8 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self.notifier = notifier_for_connection(self._event)
         self.clock = Clock(datetime.now(UTC))
         self.heartbeat = Heartbeat(self.instance, self.clock, self.statements)
-        self.dispatcher = Dispatcher(self.statements, self.notifier, self.instance.id, self.clock.now, always_poll=once)
         self.recorder = Recorder(self.instance.id, self.clock.now, lambda: list(self.pools.values()), self._after_record)
+        self.dispatcher = Dispatcher(self.statements, self.notifier, self.instance.id, self.clock.now, self.recorder.wake, always_poll=once)
         self._supervisor = self._make_supervisor(workers) if workers else None
         self.ticked, self.ended = threading.Event(), threading.Event()
 

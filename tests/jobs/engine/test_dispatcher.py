@@ -27,10 +27,12 @@ class Ticks:
     threads: int = 2
     now: datetime = START
     pools: dict[str, RunExecutor] = field(default_factory=dict)
+    woken: threading.Event = field(default_factory=threading.Event)
+    """Whether the recorder was asked to start buffered runs."""
 
     def __post_init__(self) -> None:
         statements, notifier = for_connection(), notifier_for_connection(threading.Event())
-        self.dispatcher = Dispatcher(statements, notifier, "one", lambda: self.now, always_poll=True)
+        self.dispatcher = Dispatcher(statements, notifier, "one", lambda: self.now, self.woken.set, always_poll=True)
         self.pools |= {pool: ThreadExecutor(self.threads, lambda: self.now, lambda outcomes: None) for pool in (THREADS, PROCESSES)}
         self.dispatcher.pools = self.pools
 
@@ -101,6 +103,28 @@ def test_jobs_beyond_the_capacity_of_a_pool_stay_due_until_runs_have_ended() -> 
     ticks.tick(61)
     assert len(ticks.in_flight()) == 1
     assert not DjangoJob.objects.filter(next_run_time=START + seconds(60)).exists()
+
+
+def test_the_recorder_starts_a_buffered_run_at_once_when_the_run_before_it_has_already_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of a millisecond may end, and be recorded, before the tick that claimed it has buffered the next."""
+    ticks = Ticks(threads=1)
+    for number in range(2):
+        define(f"job-{number}")
+    monkeypatch.setattr(ticks.pools[THREADS], "flush", ticks.end_all)
+    for after_start in (0, 60):
+        ticks.tick(after_start)
+    assert len(ticks.pools[THREADS].buffered) == 1
+    assert ticks.woken.is_set()
+
+
+def test_the_recorder_is_not_woken_for_a_buffered_run_without_room() -> None:
+    ticks = Ticks(threads=1)
+    for number in range(2):
+        define(f"job-{number}")
+    for after_start in (0, 60):
+        ticks.tick(after_start)
+    assert len(ticks.pools[THREADS].buffered) == 1
+    assert not ticks.woken.is_set()
 
 
 def test_a_requested_run_is_submitted_at_the_next_tick() -> None:
