@@ -63,9 +63,14 @@ class Up:
     def survivors(self) -> list[psutil.Process]:
         return [process for process in self.family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
+    def wait_until_all_have_ended(self) -> None:
+        """The fork server ends when it reads that its scheduler has ended, so a moment after it."""
+        wait_until(lambda: not self.survivors(), message="a process of ./dev up goes on without it")
+
     def close(self) -> None:
         for process in [*self.survivors(), psutil.Process(self.process.pid)] if self.process.poll() is None else self.survivors():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait(10)
 
 
@@ -92,7 +97,7 @@ def test_one_command_serves_a_site_that_the_printed_password_opens_and_a_signal_
     assert up.child("runscheduler").is_running()
     up.process.send_signal(signal.SIGTERM)
     assert up.process.wait(35) == 0, up.said
-    assert up.survivors() == []
+    up.wait_until_all_have_ended()
     again = Up(tmp_path)
     try:
         again.wait_until_it_runs()
@@ -106,7 +111,7 @@ def test_a_signal_while_everything_is_still_starting_is_a_clean_end(up: Up) -> N
     wait_until(lambda: up.is_starting("runscheduler"), timeout=60, message="./dev up never started a scheduler")
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(35) == 0, up.said
-    assert up.survivors() == []
+    up.wait_until_all_have_ended()
 
 
 def test_it_ends_with_an_error_when_the_scheduler_dies(up: Up) -> None:
@@ -114,7 +119,7 @@ def test_it_ends_with_an_error_when_the_scheduler_dies(up: Up) -> None:
     up.child("runscheduler").kill()
     assert up.process.wait(35) == 1
     assert "the scheduler has ended with -9" in up.said
-    assert up.survivors() == []
+    up.wait_until_all_have_ended()
 
 
 def test_a_port_in_use_is_reported_in_one_line() -> None:

@@ -81,7 +81,9 @@ def _session() -> dict[str, Any]:
             return {"foreign_keys": cursor.fetchone()[0]}
         cursor.execute(
             "SELECT current_setting('statement_timeout'), current_setting('TimeZone'), to_regclass('pg_temp.left_over')::text,"
-            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711), (SELECT count(*) FROM pg_listening_channels()),"
+            " (SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            " WHERE datname = current_database() AND locktype = 'advisory' AND objid = 4711),"
+            " (SELECT count(*) FROM pg_listening_channels()),"
             " (SELECT count(*) FROM pg_prepared_statements WHERE name = 'left_over')"
         )
         return dict(zip(("timeout", "zone", "table", "locks", "listeners", "prepared"), cursor.fetchone(), strict=True))
