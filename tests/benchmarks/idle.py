@@ -31,7 +31,7 @@ def measure(setup: Setup) -> list[Result]:
     growth = (shares[most] / max(shares[few], 1e-9) - 1) * 100
     return [
         at_most(f"idle scheduler, {many:,} jobs, none due: CPU", shares[many], 1, " % of a core", f"median of {len(windows[many])} windows"),
-        at_most(f"idle scheduler, {many:,} jobs: memory", memory[many], 120, " MiB", f"{few:,} jobs: {memory[few]:.0f}, {most:,} jobs: {memory[most]:.0f}"),
+        at_most(f"idle scheduler, {many:,} jobs: memory with its workers", memory[many], 160, " MiB", f"{few:,}: {memory[few]:.0f}, {most:,}: {memory[most]:.0f}"),
         at_most(f"its CPU, growth from {few:,} to {most:,} jobs", growth, 10, " %", ", ".join(f"{size:,}: {share:.2f} %" for size, share in shares.items())),
         plain(f"memory, {most:,} jobs", memory[most], " MiB"),
     ]

@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psutil
+
 from jobs.models import JobDefinition, JobRun
 from tests.benchmarks.result import Result, at_least, at_most, milliseconds, percentile
 from tests.benchmarks.rows import make_jobs, remove_jobs
@@ -27,7 +29,8 @@ QUIET_JOBS = 100
 
 
 def measure(setup: Setup) -> list[Result]:
-    return [result for name, functions in OFFENDERS.items() for result in _beside(setup, name, functions)] + measure_processes(setup)
+    beside = [result for name, functions in OFFENDERS.items() for result in _beside(setup, name, functions)]
+    return [*beside, *measure_processes(setup), measure_cores(setup)]
 
 
 def _beside(setup: Setup, name: str, functions: list[tuple[str, int]]) -> list[Result]:
@@ -58,6 +61,17 @@ def measure_processes(setup: Setup) -> list[Result]:
         at_least(f'{jobs} jobs of 1 s with executor="process": runs a second', len(late) / setup.seconds(15, 3), 50, "/s"),
         at_most("their start after the slot, p50", percentile(late, 0.5) * 1000, 30, " ms", milliseconds(late)),
     ]
+
+
+def measure_cores(setup: Setup) -> Result:
+    """Eight workers of eight threads, which compute all the time."""
+    remove_jobs()
+    make_jobs(64, 1, "bench_compute", applied=False)
+    with setup.scheduler("--workers", "8", VS_SCHEDULER_THREADS="64"):
+        time.sleep(setup.seconds(6, 3))
+        psutil.cpu_percent()
+        time.sleep(setup.seconds(10, 2))
+        return at_least("eight workers of eight threads that compute: all cores in use", psutil.cpu_percent(), 95, " %", f"{psutil.cpu_count()} cores")
 
 
 def _lateness(setup: Setup, prefix: str) -> list[float]:

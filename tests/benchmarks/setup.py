@@ -36,16 +36,21 @@ class Watched:
         self._psutil = psutil.Process(process.pid)
 
     @property
+    def _family(self) -> list[psutil.Process]:
+        return [self._psutil, *self._psutil.children(recursive=True)]
+
+    @property
     def cpu_seconds(self) -> float:
         total = 0.0
-        for process in [self._psutil, *self._psutil.children(recursive=True)]:
+        for process in self._family:
             with suppress(OSError):  # it has ended
                 total += time.clock_gettime(_processor_clock(process.pid))
         return total
 
     @property
     def memory_mib(self) -> float:
-        return float(self._psutil.memory_info().rss) / 2**20
+        """Memory of the process and its children, with shared pages counted once."""
+        return float(sum(process.memory_full_info().pss for process in self._family)) / 2**20
 
     def stop(self) -> None:
         self.process.terminate()
@@ -76,10 +81,11 @@ class Setup:
         return str(connection.vendor)
 
     @contextmanager
-    def started(self, *command: str) -> Iterator[Watched]:
+    def started(self, *command: str, **variables: str) -> Iterator[Watched]:
         """A process for as long as the block lasts, with its output in a file."""
         with NamedTemporaryFile(dir=self.folder, prefix="output-", suffix=".log") as log:
-            process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY, env=environment(self.url), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            variables = environment(self.url) | variables
+            process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             watched = Watched(process, Path(log.name))
             try:
                 yield watched
@@ -87,9 +93,9 @@ class Setup:
                 watched.stop()
 
     @contextmanager
-    def scheduler(self) -> Iterator[Watched]:
+    def scheduler(self, *arguments: str, **variables: str) -> Iterator[Watched]:
         """`manage.py runscheduler`, after its first tick and with every definition applied."""
-        with self.started("manage.py", "runscheduler") as watched:
+        with self.started("manage.py", "runscheduler", *arguments, **variables) as watched:
             wait_until(lambda: ticked(watched), START_SECONDS, "the scheduler never completed a tick")
             wait_until(lambda: not JobDefinition.objects.unapplied().exists(), START_SECONDS, "the definitions were never applied")
             yield watched
