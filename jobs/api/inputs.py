@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -10,10 +9,9 @@ from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from jobs.models import MAX_INTERVAL_SECONDS, Status, Trigger
-from jobs.storable import is_storable
+from jobs.models import MAX_INTERVAL_SECONDS, MAX_KEEP_DAYS, Status, Trigger
+from jobs.storable import json_problem
 
-MAX_DEPTH = 32
 MAX_NUMBER = 2_147_483_647
 
 
@@ -45,16 +43,10 @@ def _in_range(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-def _storable(value: object, depth: int = 0) -> object:
+def _storable(value: object) -> object:
     """Refuse JSON that a database cannot store."""
-    if depth > MAX_DEPTH:
-        raise PydanticCustomError("nesting", "expected at most {depth} levels of nesting", {"depth": MAX_DEPTH})
-    if isinstance(value, str) and not is_storable(value):
-        raise PydanticCustomError("unstorable", "expected strings without NUL and without unpaired surrogates")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise PydanticCustomError("unstorable", "expected finite numbers")
-    for part in [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _storable(part, depth + 1)
+    if problem := json_problem(value):
+        raise PydanticCustomError("unstorable", "{problem}", {"problem": problem})
     return value
 
 
@@ -104,7 +96,7 @@ class JobChange(ScheduleFields):
     retry_abandoned: Annotated[bool, Field(strict=True)] = False
     executor: Literal["local", "process"] = "local"
     keep_runs: Number | None = 1000
-    keep_days: Number | None = 30
+    keep_days: Annotated[int, Whole(0, MAX_KEEP_DAYS)] | None = 30
 
 
 class JobCreate(JobChange):

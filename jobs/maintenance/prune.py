@@ -63,7 +63,7 @@ def delete(runs: Sequence[JobRun]) -> int:
 def _slices(now: datetime) -> Iterator[list[JobRun]]:
     rests: list[list[JobRun]] = []
     for definition in JobDefinition.objects.only("id", "keep_runs", "keep_days").iterator(chunk_size=500):
-        until = _keep_from(definition, now)
+        until = _keep_from_or_none(definition, now)
         while until is not None:
             doomed = JobRun.objects.filter(job=definition, scheduled_for__lte=until).finished().order_by("scheduled_for")[:SLICE]
             runs = list(doomed.only("id", "job_id", "status", "scheduled_for"))
@@ -76,6 +76,15 @@ def _slices(now: datetime) -> Iterator[list[JobRun]]:
             rests = []
     if rests:
         yield list(chain.from_iterable(rests))
+
+
+def _keep_from_or_none(definition: JobDefinition, now: datetime) -> datetime | None:
+    """As `_keep_from`; None for a row whose retention was damaged by hand, which keeps no other job from being pruned."""
+    try:
+        return _keep_from(definition, now)
+    except (OverflowError, TypeError, ValueError) as error:
+        log.warning("job_set_aside", job=definition.pk, problem=f"its runs are not pruned, because its retention cannot be read: {error}")
+        return None
 
 
 def _keep_from(definition: JobDefinition, now: datetime) -> datetime | None:

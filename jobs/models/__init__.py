@@ -1,7 +1,7 @@
 """The tables: job definitions, runs, schedulers, totals.  Every rule about rows lives here."""
 
 from jobs.models.author import CODE, Author
-from jobs.models.definition import JobDefinition
+from jobs.models.definition import MAX_KEEP_DAYS, JobDefinition
 from jobs.models.environment import DatabaseEnvironment
 from jobs.models.fixture import forget_what_another_database_applied
 from jobs.models.instance import SchedulerInstance
@@ -14,6 +14,7 @@ __all__ = [
     "CODE",
     "FOREVER",
     "MAX_INTERVAL_SECONDS",
+    "MAX_KEEP_DAYS",
     "Author",
     "Cause",
     "DatabaseEnvironment",

@@ -26,6 +26,10 @@ from jobs.models.schedule_columns import ScheduleColumns
 from jobs.registry import get_function
 from jobs.schedule.kinds import FOREVER, MAX_INTERVAL_SECONDS, Trigger
 from jobs.schedule.validators import validate_timezone
+from jobs.storable import json_problem
+
+MAX_KEEP_DAYS = 36_500
+"""A hundred years; 740,000 days before now is no date."""
 
 
 class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
@@ -61,7 +65,7 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
     executor = models.CharField(_("run in"), max_length=20, default="local", choices=[("local", _("scheduler thread")), ("process", _("separate process"))])
 
     keep_runs = WholeNumberField(_("keep the last … runs"), null=True, blank=True, default=1000)
-    keep_days = WholeNumberField(_("keep runs for … days"), null=True, blank=True, default=30)
+    keep_days = WholeNumberField(_("keep runs for … days"), null=True, blank=True, default=30, validators=[MaxValueValidator(MAX_KEEP_DAYS)])
 
     revision = models.PositiveIntegerField(default=1, editable=False)
     applied_revision = models.PositiveIntegerField(default=0, editable=False)
@@ -104,6 +108,8 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
         problems = self.schedule_problems()
         if kwargs_problem := self.kwargs_problem(self.kwargs):
             problems["kwargs"] = kwargs_problem
+        if self.title and not self.title.strip():
+            problems["title"] = gettext("Expected a title that can be seen, or none.")
         if problems:
             raise ValidationError(cast("dict[str, Any]", problems))
 
@@ -112,7 +118,7 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
         if not isinstance(kwargs, dict):
             return gettext('Expected an object of names and values such as {"limit": 10}, got %(kind)s.') % {"kind": type(kwargs).__name__}
         try:
-            return get_function(self.function).bind(kwargs)
+            return json_problem(kwargs) or get_function(self.function).bind(kwargs)
         except UnknownFunction:
             return None  # the field `function` has its own error
 

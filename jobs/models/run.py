@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import IntegrityError, models, transaction
+from django.db import DatabaseError, IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -27,6 +27,9 @@ class Cause(models.TextChoices):
 
 ACTIVE = (Status.QUEUED, Status.RUNNING)
 BAD = (Status.FAILED, Status.TIMED_OUT, Status.ABANDONED, Status.MISSED)
+
+MOST_REQUESTS_AT_ONCE = 1000
+"""Requests of one job within a millisecond that each get a microsecond of their own."""
 
 NEWEST_FIRST = ("-scheduled_for", "-attempt")
 """The order of one job's runs; runs of several jobs are ordered by id."""
@@ -98,7 +101,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         if idempotency_key and (known := self._same_request(job_id, kwargs, idempotency_key)):
             return known
         slot = now = database_now()
-        while True:
+        for _attempt in range(MOST_REQUESTS_AT_ONCE):
             try:
                 with transaction.atomic():
                     run = self.create(
@@ -116,7 +119,10 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
             except IntegrityError:
                 if idempotency_key and (known := self._same_request(job_id, kwargs, idempotency_key)):
                     return known
+                if not self.filter(job=job_id, scheduled_for=slot, attempt=1).exists():
+                    raise  # the database refuses something else, and would again
                 slot += timedelta(microseconds=1)  # taken by a fire time or by another request
+        raise DatabaseError(f"the {MOST_REQUESTS_AT_ONCE} microseconds from {now.isoformat()} all have a run of job {job_id!r}")
 
     def shift_requests_off_slot(self, job_id: str, slot: datetime) -> bool:
         """Move a requested run that has a slot's time by a microsecond; False when the row at that time is not a requested one."""

@@ -14,7 +14,7 @@ from jobs.models.fields import WholeNumberField
 from jobs.schedule.kinds import MAX_INTERVAL_SECONDS, Trigger
 from jobs.schedule.schedule import Schedule
 from jobs.schedule.triggers import TICK
-from jobs.schedule.validators import cron_problem, validate_timezone
+from jobs.schedule.validators import cron_problem, validate_moment, validate_timezone
 
 SCHEDULE_FIELDS = frozenset(
     {"trigger", "interval_seconds", "cron", "run_at", "timezone", "starts_at", "ends_at", "jitter_seconds", "enabled", "paused_until", "archived_at"}
@@ -33,10 +33,10 @@ class ScheduleColumns(models.Model):
         help_text=_("Seconds between two runs, 1 to 31,622,400; 0 takes the job off the schedule."),
     )
     cron = models.CharField(_("cron expression"), max_length=255, blank=True, help_text=_("Five fields as in cron, or @hourly, @daily, @weekly, …"))
-    run_at = models.DateTimeField(_("run at"), null=True, blank=True)
+    run_at = models.DateTimeField(_("run at"), null=True, blank=True, validators=[validate_moment])
     timezone = models.CharField(_("time zone"), max_length=64, default="UTC", validators=[validate_timezone])
-    starts_at = models.DateTimeField(_("not before"), null=True, blank=True)
-    ends_at = models.DateTimeField(_("not after"), null=True, blank=True)
+    starts_at = models.DateTimeField(_("not before"), null=True, blank=True, validators=[validate_moment])
+    ends_at = models.DateTimeField(_("not after"), null=True, blank=True, validators=[validate_moment])
     jitter_seconds = WholeNumberField(
         _("jitter"),
         default=0,
@@ -44,7 +44,7 @@ class ScheduleColumns(models.Model):
         help_text=_("Delays each start by up to this long (always the same for a given time), so that jobs do not all start at once."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
-    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, validators=[validate_moment])
     archived_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
     scheduled_from = models.DateTimeField(default=now, editable=False)

@@ -1,4 +1,4 @@
-"""Validation of cron expressions and time zones.  Each error names the part that is wrong."""
+"""Validation of cron expressions, time zones and moments.  Each error names the part that is wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from cronsim import CronSim, CronSimError
 from django.core.exceptions import ValidationError
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+
+from jobs.schedule.kinds import FOREVER
 
 CRON_ALIASES = {
     "@yearly": "0 0 1 1 *",
@@ -82,9 +84,21 @@ def _cron_sim_message(message: str, fields: list[str]) -> str:
     return message
 
 
+NOT_ZONES = re.compile(r"(?:localtime|posixrules|Factory|(?:right|posix)/.*)")
+"""Files beside those of IANA's zones: they mean something else on each machine, or count leap seconds."""
+
+
 def validate_timezone(name: str) -> None:
     """Raise ValidationError unless this machine knows the IANA time zone."""
     try:
-        ZoneInfo(name)
+        known = not NOT_ZONES.fullmatch(name) and ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValidationError(_('Unknown time zone "%(name)s". Example: Europe/Vienna.'), code="invalid_timezone", params={"name": name[:60]}) from None
+        known = False
+    if not known:
+        raise ValidationError(_('Unknown time zone "%(name)s". Example: Europe/Vienna.'), code="invalid_timezone", params={"name": name[:60]})
+
+
+def validate_moment(at: datetime) -> None:
+    """Raise ValidationError near the ends of the calendar, where a change of zone or an added interval overflows; FOREVER is allowed."""
+    if at != FOREVER and not 1970 <= at.year <= 9998:
+        raise ValidationError(_("Expected a time from 1970 to 9998."), code="invalid_moment")

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -166,9 +167,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 def _read_json(path: str) -> Any:
     try:
-        if path == "-":
-            return json.load(sys.stdin)
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 -- beside stdin, the same call
-            return json.load(file)
-    except (OSError, ValueError) as error:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        return json.loads(text.removeprefix("\ufeff"))
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{path}: {error}") from None

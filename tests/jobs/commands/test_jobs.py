@@ -137,7 +137,7 @@ def test_an_export_is_imported_elsewhere(tmp_path: Path) -> None:
         ("{", "Expecting"),
         ('{"id": "x"}', "list of objects"),
         ('[{"id": "good", "function": "tests_nothing"}, {"id": "bad", "function": "tests_nothing", "interval_seconds": -1}]', "'bad': interval_seconds"),
-        ('[{"id": "bad", "function": "tests_nothing", "colour": 1}]', "unknown fields colour"),
+        ('[{"id": "bad", "function": "tests_nothing", "colour": 1}]', "colour: there is no such field"),
     ],
 )
 def test_a_bad_import_changes_nothing(tmp_path: Path, content: str, message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from jobs.maintenance.prune import JOBS_AT_ONCE, SLICE, prune
 from jobs.models import JobDefinition, JobRun, Status
@@ -85,3 +86,13 @@ def test_runs_that_are_rolled_up_while_they_are_pruned_are_counted_once(monkeypa
     assert prune(START + timedelta(days=1)) == {"counted": 5}
     assert looks == [5, 5]
     assert {key: sums.runs for key, sums in RunTotal.objects.current().items()} == {("counted", "succeeded"): 5}
+
+
+def test_a_job_whose_retention_was_damaged_keeps_no_other_from_being_pruned() -> None:
+    for job_id in ("before", "broken", "later"):
+        define(job_id, keep_runs=1, keep_days=None)
+        make_runs(job_id, 3)
+    JobDefinition.objects.filter(pk="broken").update(keep_days=2_000_000_000)
+    with capture_logs() as events:
+        assert prune(START + seconds(20)) == {"before": 2, "later": 2}
+    assert [event["job"] for event in events if event["event"] == "job_set_aside"] == ["broken"]

@@ -27,7 +27,7 @@ def fixed_rows() -> None:
     """Rows whose metrics do not depend on the time of the test."""
     slot = datetime(2026, 11, 1, 12, tzinfo=UTC)
     backup = make_job("backup", title='A "quoted"\nback\\slash')
-    paused = make_job("paused", paused_until=datetime(9999, 1, 1, tzinfo=UTC), trigger="cron", cron="@daily")
+    paused = make_job("paused", paused_until=datetime(9998, 1, 1, tzinfo=UTC), trigger="cron", cron="@daily")
     make_job("switched-off", enabled=False)
     schedule(backup, datetime(2099, 1, 1, tzinfo=UTC))
     schedule(paused, datetime(2020, 1, 1, tzinfo=UTC))
