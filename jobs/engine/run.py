@@ -60,6 +60,8 @@ class ClaimedRun:
     """When it was given to a worker process."""
     started_at: datetime | None = field(default=None, init=False)
     started_monotonic: float | None = field(default=None, init=False)
+    seen_started_monotonic: float | None = field(default=None, init=False)
+    """When its scheduler first saw that the worker process had started it."""
     stop_reason: Status | None = field(default=None, init=False)
     """Why the run is being stopped: TIMED_OUT or CANCELLED."""
     stop_requested_monotonic: float = field(default=0.0, init=False)

@@ -136,8 +136,16 @@ class WorkerHandle:
                 return run
         return None
 
-    def has_started(self, run: ClaimedRun) -> bool:
-        """Whether the function of a run has been called, also when the worker could not say so yet."""
+    def started_monotonic(self, run: ClaimedRun) -> float | None:
+        """When the function of a run was called, or when that was first seen here: a worker without its interpreter cannot say so.
+
+        Not when the run was sent: it may have waited behind a run that held the worker for longer than its own time limit.
+        """
+        if run.started_monotonic is None and run.seen_started_monotonic is None and self._has_started(run):
+            run.seen_started_monotonic = time.monotonic()
+        return run.started_monotonic or run.seen_started_monotonic
+
+    def _has_started(self, run: ClaimedRun) -> bool:
         return self.starts is None or self.starts.has_started(run.slot, run.id)
 
     def take_back(self) -> list[ClaimedRun]:

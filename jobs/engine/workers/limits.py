@@ -58,9 +58,9 @@ def kill_at(handle: WorkerHandle, run: ClaimedRun) -> float | None:
         return run.stop_requested_monotonic + (STOP_GRACE / 2 if handle.dedicated else STOP_GRACE + 1.0)
     if run.started_monotonic is None and handle.dedicated:
         return run.submitted_monotonic + START_SECONDS
-    if run.timeout_seconds is None or handle.dedicated or not handle.has_started(run):
+    if run.timeout_seconds is None or handle.dedicated or (started := handle.started_monotonic(run)) is None:
         return None
-    return (run.started_monotonic or run.submitted_monotonic) + run.timeout_seconds + STOP_GRACE + 1.0
+    return started + run.timeout_seconds + STOP_GRACE + 1.0
 
 
 def functions_of(runs: Sequence[ClaimedRun]) -> str:
