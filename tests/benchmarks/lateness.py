@@ -17,6 +17,7 @@ def measure(setup: Setup) -> list[Result]:
     jobs = setup.count(10_000, 500)
     make_jobs(jobs, 10, applied=False)
     with setup.scheduler() as scheduler:
+        wait_until(last_run, 60, "nothing ran")
         time.sleep(setup.seconds(3, 1))
         window = watch([scheduler], setup.seconds(30))
     lateness = window.lateness()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isnan
 from typing import Any, Self
 
 
@@ -42,10 +43,12 @@ def plain(what: str, value: float, unit: str = "", note: str = "") -> Result:
 
 
 def _said(value: float, unit: str, note: str) -> str:
-    return f"{_number(value)}{unit}" + (f" ({note})" if note else "")
+    return f"{_number(value)}{'' if isnan(value) else unit}" + (f" ({note})" if note else "")
 
 
 def _number(value: float) -> str:
+    if isnan(value):
+        return "nothing was measured"
     if value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -22,6 +22,10 @@ def test_a_result_says_what_was_measured_and_whether_the_target_was_met() -> Non
     assert Result("a peer", "not measured here").verdict == ""
 
 
+def test_a_benchmark_in_which_nothing_ran_says_so_and_misses_its_target() -> None:
+    assert line(at_most("lateness", percentile([], 0.5), 5, " ms")).split() == ["missed", "lateness:", "nothing", "was", "measured", "target", "≤", "5", "ms"]
+
+
 def test_a_percentile_is_a_value_that_was_measured() -> None:
     assert [percentile([3.0, 1.0, 2.0], share) for share in (0, 0.5, 1)] == [1.0, 2.0, 3.0]
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.support.sample.schedulers import Schedulers, workers_of
-from tests.support.waiting import let_pass
+from tests.support.waiting import let_pass, wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class ChaosMonkey:
         self._began = time.monotonic()
 
     def disturb(self, seconds: float, pause: tuple[float, float] = (1.5, 3.5)) -> None:
-        """Disturb random schedulers for this long; the first action kills one, the second a worker."""
+        """Disturb random schedulers for this long, or on a slow machine until both a scheduler, the first, and then a worker were killed."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or not (self.deaths and self.worker_deaths):
             index = self._random.randrange(len(self.processes))
             action = self._choose()
             self.actions.append(f"{time.monotonic() - self._began:6.2f} {action.__name__.strip('_')} {self.processes[index].pid}")
@@ -103,6 +103,8 @@ class ChaosMonkey:
 
     def _kill_worker(self, index: int) -> None:
         process = self.processes[index]
+        if not self.worker_deaths:
+            wait_until(lambda: workers_of(process), 30, "a scheduler has started no worker")
         for worker in self._any_worker(process):
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)

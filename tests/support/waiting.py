@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 POLL_SECONDS = 0.02
 
 
-def wait_until(condition: Callable[[], Value | None], timeout: float = 10.0, message: str = "") -> Value:
+def wait_until(condition: Callable[[], Value | None], timeout: float = 30.0, message: str = "") -> Value:
     """The first truthy value of `condition()`, asked every 20 ms; AssertionError with `message` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
