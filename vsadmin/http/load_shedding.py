@@ -2,7 +2,8 @@
 
 Each request that waits for a hanging database occupies a thread; without a limit the last thread would hang too, and
 `/healthz` with it.  A request is refused when only one thread is free and no request has finished for half a second.
-A process that is busy but not stalled finishes requests all the time, and refuses none.
+A process that is busy finishes requests all the time.  On a machine that is busy with other things it may finish none for
+as long: before the first refusal the threads are watched for a moment, and a thread that uses the processor does not hang.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from django.utils.decorators import sync_and_async_middleware
 from vsadmin.api import problems
 
 STALLED_AFTER_SECONDS = 0.5
+LOOK_SECONDS = 0.2
+"""The first request that would take the last thread waits this long, to see whether the others work or hang."""
+
+WORKING_SECONDS = 0.001
+"""Of processor time that the threads of the other requests use while they are looked at, if they do not hang."""
 
 
 class LoadShedder:
@@ -28,24 +34,54 @@ class LoadShedder:
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads
         self._lock = threading.Lock()
-        self._in_progress = 0
+        self._in_progress: set[int] = set()
+        """The threads."""
         self._progress_at = time.monotonic()
+        self._is_stalled = False
 
     def admit(self) -> bool:
-        """Count one request more; False when it has to be refused."""
+        """Count the request of this thread; False when it has to be refused."""
         with self._lock:
-            now = time.monotonic()
             if not self._in_progress:
-                self._progress_at = now
-            if self.threads and self._in_progress >= self.threads - 1 and now - self._progress_at > STALLED_AFTER_SECONDS:
+                self._note_progress()
+            if self._may_take_thread():
+                return self._take_thread()
+            if self._is_stalled:
                 return False
-            self._in_progress += 1
-        return True
+            self._is_stalled = True  # for the requests that come while this one waits
+            used, seen_at = self._processor_seconds(), self._progress_at
+        time.sleep(LOOK_SECONDS)
+        with self._lock:
+            if self._progress_at == seen_at and self._processor_seconds() - used < WORKING_SECONDS:
+                return False
+            self._note_progress()
+            return self._take_thread()
 
     def release(self) -> None:
         with self._lock:
-            self._in_progress -= 1
-            self._progress_at = time.monotonic()
+            self._in_progress.discard(threading.get_ident())
+            self._note_progress()
+
+    def _may_take_thread(self) -> bool:
+        is_last = self.threads is not None and len(self._in_progress) >= self.threads - 1
+        return not is_last or time.monotonic() - self._progress_at <= STALLED_AFTER_SECONDS
+
+    def _take_thread(self) -> bool:
+        self._in_progress.add(threading.get_ident())
+        return True
+
+    def _note_progress(self) -> None:
+        self._progress_at = time.monotonic()
+        self._is_stalled = False
+
+    def _processor_seconds(self) -> float:
+        """Of all threads with requests, since each was started; 0 where the system cannot tell.
+
+        A thread that has a request is alive, as the call demands.
+        """
+        if not hasattr(time, "pthread_getcpuclockid"):
+            return 0.0
+        return sum(time.clock_gettime(time.pthread_getcpuclockid(thread)) for thread in self._in_progress)
 
 
 load_shedder = LoadShedder()

@@ -33,6 +33,9 @@ BUSY_SECONDS = 0.05
 IDLE_SECONDS = 1.0
 END_SECONDS = 1.0
 
+START_PATIENCE = 10.0
+"""A process that is just being started when the scheduler ends would find nothing left to open; its start is waited for."""
+
 
 class Supervisor(WorkerSet, threading.Thread):
     """The thread that starts, reads, watches and buries the worker processes of one scheduler."""
@@ -55,7 +58,7 @@ class Supervisor(WorkerSet, threading.Thread):
         for handle in self._all_handles():
             handle.post({"end": True})
         self._wake()
-        self.join(2 * END_SECONDS)
+        self.join(2 * END_SECONDS + START_PATIENCE)
 
     # -- the thread -------------------------------------------------------------------------------------
 
