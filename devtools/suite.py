@@ -90,8 +90,8 @@ class Database:
     marks: str
 
     def in_parallel(self) -> bool:
-        """Run all tests but those that measure time, on three workers for each core: two thirds of the time, tests wait for processes."""
-        workers = min(3 * (os.cpu_count() or 1), 12)
+        """Run all tests but those that measure time, on two workers for each core: half of the time, tests wait for processes."""
+        workers = min(2 * (os.cpu_count() or 1), 12)
         return self.run("", "-n", str(workers), "--dist", "worksteal", "-m", f"{self.marks} and not alone") == 0
 
     def alone(self) -> bool:

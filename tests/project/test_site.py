@@ -23,7 +23,7 @@ def test_waiting_ends_with_the_answer() -> None:
 
 @pytest.mark.once
 def test_waiting_in_vain_says_for_what() -> None:
-    with pytest.raises(AssertionError, match=r"the moon never rose \(waited 0.05 s, last answer False\)"):
+    with pytest.raises(AssertionError, match=r"the moon never rose \(waited 0.15 s, last answer False\)"):
         wait_until(lambda: False, timeout=0.05, message="the moon never rose")
 
 

@@ -103,7 +103,7 @@ def test_the_death_of_the_fork_server_ends_its_workers_and_another_takes_its_pla
     workers = workers_of(process)
     [server] = {psutil.Process(pid).ppid() for pid in workers}
     os.kill(server, signal.SIGKILL)
-    assert schedulers.wait_for_end(run, timeout=5).status == "abandoned"
+    assert schedulers.wait_for_end(run).status == "abandoned"
     assert not any(alive(pid) for pid in workers)
     wait_until(lambda: len(workers_of(process)) == 2, 15, "no new workers")
     schedulers.wait_for_runs("witness", len(schedulers.runs("witness")) + 2, "succeeded")

@@ -70,7 +70,7 @@ def test_a_fork_server_that_cannot_fork_is_asked_again_and_not_fifty_times_a_sec
     """The limit of processes or of descriptors is reached: workers cannot be replaced for a while."""
     schedulers.job("witness")
     process = schedulers.site.start("bash", "-c", f"ulimit -n 30; exec {sys.executable} manage.py runscheduler --workers 20", name="scheduler")
-    wait_until(lambda: schedulers.site.events(process) or process.poll() is not None, 20, "it says nothing")
+    wait_until(lambda: schedulers.site.events(process, "scheduler_worker_died") or process.poll() is not None, 20, "no worker failed to start")
     let_pass(5, because="how often it tries is the subject")
     assert 1 <= len(schedulers.site.events(process, "scheduler_worker_died")) < 15
     assert schedulers.site.events(process, "scheduler_workers_failed") == []

@@ -79,7 +79,7 @@ def request_many(count: int, **kwargs: Any) -> list[JobRun]:
     return [definition.request_run(MIRA) for definition in JobDefinition.objects.filter(pk__startswith="much")]
 
 
-def wait_for_all(runs: list[JobRun], names: dict[str, str], timeout: float = 20) -> None:
+def wait_for_all(runs: list[JobRun], names: dict[str, str], timeout: float = 60) -> None:
     def left() -> list[str]:
         return [names[row.job_id] for row in JobRun.objects.filter(pk__in=[run.pk for run in runs]).exclude(status__in=ENDED)]
 

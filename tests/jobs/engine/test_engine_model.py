@@ -209,7 +209,8 @@ class Engine(RuleBasedStateMachine):
             assert definition.runs.occupying().count() <= definition.max_instances
 
 
-def test_every_slot_has_exactly_one_answer_after_any_sequence_of_events() -> None:
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.chaos)])
+def test_every_slot_has_exactly_one_answer_after_any_sequence_of_events(examples: int) -> None:
     class Isolated(Engine):
         """Rolls each example back."""
 
@@ -227,5 +228,5 @@ def test_every_slot_has_exactly_one_answer_after_any_sequence_of_events() -> Non
 
     run_state_machine_as_test(
         Isolated,
-        settings=settings(max_examples=50, stateful_step_count=20, deadline=None, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck)),
+        settings=settings(max_examples=examples, stateful_step_count=20, deadline=None, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck)),
     )
