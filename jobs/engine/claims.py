@@ -11,6 +11,7 @@ import structlog
 
 from jobs.engine.claim_result import ClaimResult
 from jobs.engine.due_queue import LATEST_SHARE
+from jobs.engine.instance import Instance
 from jobs.engine.plan import Plan
 from jobs.engine.plans import UNREAD, Plans
 from jobs.engine.pools import Capacity
@@ -43,7 +44,7 @@ class _Answers:
 class Claims:
     """The claims of one scheduler instance."""
 
-    def __init__(self, plans: Plans, statements: Statements, instance: str) -> None:
+    def __init__(self, plans: Plans, statements: Statements, instance: Instance) -> None:
         self._plans = plans
         self._statements = statements
         self._instance = instance
@@ -88,7 +89,7 @@ class Claims:
 
     def _start_expected(self, expected: Sequence[tuple[ExpectedClaim, Plan]], now: datetime, capacities: Capacities) -> list[ClaimedRun]:
         try:
-            run_ids = self._statements.claim([claim for claim, _plan in expected], now, self._instance)
+            run_ids = self._statements.claim([claim for claim, _plan in expected], now, self._instance.id)
         except BaseException:
             for claim, plan in expected:  # still due: the next tick must find them
                 self._plans.due_queue.put(plan.pool, claim.job_id, claim.fire_time)
@@ -164,7 +165,7 @@ class Claims:
         return answers
 
     def _row(self, job_id: str, answer: Answer, capacity: Capacity) -> NewRun:
-        status, owner = answer.status, self._instance
+        status, owner = answer.status, self._instance.id
         if status == Status.QUEUED:
             owner = ""  # any scheduler may start it later
         elif status == Status.RUNNING:

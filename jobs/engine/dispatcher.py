@@ -8,6 +8,7 @@ from datetime import datetime
 from jobs.engine.claim_result import ClaimResult
 from jobs.engine.claims import Capacities, Claims
 from jobs.engine.executors import RunExecutor
+from jobs.engine.instance import Instance
 from jobs.engine.notifier import Notifier
 from jobs.engine.plans import Plans
 from jobs.engine.poller import Poller, is_due
@@ -31,7 +32,7 @@ class Dispatcher:
     """Finds work for one scheduler instance and gives it to the pools.  Only the scheduler's loop calls it."""
 
     def __init__(
-        self, statements: Statements, notifier: Notifier, instance: str, now: Callable[[], datetime], wake_recorder: Callable[[], None], *, always_poll: bool
+        self, statements: Statements, notifier: Notifier, instance: Instance, now: Callable[[], datetime], wake_recorder: Callable[[], None], *, always_poll: bool
     ) -> None:
         self._statements = statements
         self._instance = instance
@@ -53,7 +54,7 @@ class Dispatcher:
 
     def work(self, now: datetime) -> float:
         """Do what there is to do; returns the seconds until there may be more."""
-        pending = self._poller.poll(now, self._instance)
+        pending = self._poller.poll(now, self._instance.id)
         self.worked = self._claim_known(now) if pending is None else self._do(pending, now)
         return self._pause if self.worked else self._until_next(now)
 
@@ -62,7 +63,7 @@ class Dispatcher:
         if pending.cancelled:
             self._cancel_runs()
         # A fresh look at the clock: what the poll saw may have been committed after this tick began.
-        applied = pending.unapplied and reconcile(self.plans, self._instance, self._now()) > 0
+        applied = pending.unapplied and reconcile(self.plans, self._instance.id, self._now()) > 0
         claimed = self._claim_polled(now, from_rows=applied or self._poller.must_claim_rows(pending, now))
         requested = (applied or is_due(pending.next_request, now)) and self._claim_requested(now)
         self._poller.again |= applied or requested
@@ -99,7 +100,7 @@ class Dispatcher:
         return result.answered > 0
 
     def _claim_requested(self, now: datetime) -> bool:
-        return self._dispatch(claim_requested(self._statements, now, self._instance, self._capacities(now), CLAIM_LIMIT)).answered > 0
+        return self._dispatch(claim_requested(self._statements, now, self._instance.id, self._capacities(now), CLAIM_LIMIT)).answered > 0
 
     def _capacities(self, now: datetime) -> Capacities:
         return {pool: executor.capacity(now, left_over=pool in self.pools_full) for pool, executor in self.pools.items()}
@@ -120,7 +121,7 @@ class Dispatcher:
         return result
 
     def _cancel_runs(self) -> None:
-        asked = JobRun.objects.filter(instance=self._instance, cancel_requested_at__isnull=False).active().order_by()
+        asked = JobRun.objects.filter(instance=self._instance.id, cancel_requested_at__isnull=False).active().order_by()
         for run_id in asked.values_list("pk", flat=True):
             for executor in self.pools.values():
                 executor.stop(run_id, Status.CANCELLED)

@@ -17,6 +17,7 @@ from jobs.engine.notifier import Notifier
 from jobs.engine.reaper import settle_runs_of
 from jobs.engine.recorder import Recorder
 from jobs.engine.statements import Statements
+from jobs.engine.vitals import Vitals
 
 log = structlog.get_logger()
 
@@ -35,14 +36,13 @@ class StoppedScheduler(Protocol):
     notifier: Notifier
     recorder: Recorder
     statements: Statements
+    vitals: Vitals
 
     @property
     def pools(self) -> dict[str, RunExecutor]: ...
 
     @property
     def running_runs(self) -> int: ...
-
-    def beat(self) -> None: ...
 
     def check_pools(self) -> None: ...
 
@@ -81,7 +81,7 @@ class Drain:
             scheduler.rest(0.02)
             if scheduler.heartbeat.is_due:
                 scheduler.heartbeat.postpone()  # also when it fails
-                self._attempt(scheduler.beat)
+                self._attempt(scheduler.vitals.beat)
 
     def _release(self) -> None:
         scheduler = self._scheduler
@@ -95,7 +95,7 @@ class Drain:
         reason = f"it was still running {scheduler.drain_seconds:g} s after its scheduler was told to stop"
         settle_runs_of([scheduler.instance.id], scheduler.clock.now(), reason)
 
-    def _attempt(self, step: Callable[[], None]) -> None:
+    def _attempt(self, step: Callable[[], object]) -> None:
         """Take a step; when the database is gone or locked, leave it to the reaper of another instance."""
         statements = self._scheduler.statements
         try:

@@ -42,6 +42,10 @@ class DueQueue:
         """Remove and return up to `count` fire times of a pool that are due."""
         return self._pools[pool].take(now, count) if pool in self._pools else []
 
+    def clear(self) -> None:
+        self._current.clear()
+        self._pools.clear()
+
     def is_due(self, pool: str) -> bool:
         """Whether the last `take` left fire times that were due."""
         return pool in self._pools and bool(self._pools[pool].due)

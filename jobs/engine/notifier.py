@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import structlog
 from django.db import connection
@@ -15,6 +16,7 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 0.1
 CHANNEL = "jobs_changed"
+RETRY_SECONDS = 0.5
 
 
 class Notifier(ABC):
@@ -26,6 +28,8 @@ class Notifier(ABC):
     def __init__(self, event: threading.Event) -> None:
         self._event = event
         self._changed = False
+        self.threads: Sequence[threading.Thread] = ()
+        """Those without which no change is noticed."""
 
     def has_changes(self) -> bool:
         """Whether there was a change since the last call."""
@@ -93,7 +97,8 @@ class PostgreSQLNotifier(Notifier):
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        threading.Thread(target=self._listen, name="jobs-listen", daemon=True).start()
+        self.threads = [threading.Thread(target=self._listen, name="jobs-listen", daemon=True)]
+        self.threads[0].start()
 
     def stop(self) -> None:
         self._stopped.set()
@@ -110,7 +115,10 @@ class PostgreSQLNotifier(Notifier):
             except psycopg.Error as error:
                 # The tick meets the same outage and logs it; until this thread listens again, the tick polls every 200 ms.
                 log.debug("job_listen_failed", error=str(error))
-                self._stopped.wait(0.5)
+                self._stopped.wait(RETRY_SECONDS)
+            except Exception as error:
+                log.exception("job_listen_failed", error=f"{type(error).__name__}: {error}")
+                self._stopped.wait(RETRY_SECONDS)
 
     def _listen_once(self) -> None:
         import psycopg

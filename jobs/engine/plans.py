@@ -48,6 +48,12 @@ class Plans:
         """The known jobs whose runs go to one of `pools`."""
         return [job_id for job_id, (_state, plan) in self._plans.items() if plan.pool in pools]
 
+    def clear(self) -> None:
+        """Forget all jobs."""
+        self._plans.clear()
+        self.pools.clear()
+        self.due_queue.clear()
+
     def preload(self) -> None:
         """Read from the store when its jobs come due."""
         entries = ScheduledJob.objects.filter(next_run_time__isnull=False).order_by("next_run_time").values_list("pk", "next_run_time")

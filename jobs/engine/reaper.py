@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import structlog
 from django.db import transaction
 
-from jobs.models import JobRun, SchedulerInstance, Status
-from jobs.models.retry import next_attempt
+from jobs.engine.retries import queue_retries_of_abandoned
+from jobs.models import JobRun, SchedulerInstance
 
 log = structlog.get_logger()
 
 
-def reap(database_now: datetime, now: datetime, *, except_for: str) -> None:
-    """Settle the runs of instances whose heartbeat has stopped, and of instances without a row; `except_for` is the caller's id."""
+def reap(suspects: Collection[str], database_now: datetime, now: datetime) -> bool:
+    """Settle the runs of those suspects whose heartbeat has stopped, or that have no row; returns whether there were any."""
     with transaction.atomic():
-        silent = SchedulerInstance.objects.silent(database_now).exclude(pk=except_for)
+        silent = SchedulerInstance.objects.silent(database_now).filter(pk__in=suspects)
         dead = list(silent.select_for_update(skip_locked=True).values_list("pk", flat=True))
-        dead += _owners_without_row()
+        dead += set(owners_without_row()).intersection(suspects)
         if dead:
             settle_runs_of(dead, now)
             SchedulerInstance.objects.filter(pk__in=dead).delete()
+    return bool(dead)
 
 
-def _owners_without_row() -> list[str]:
+def relieve(database_now: datetime, now: datetime) -> bool:
+    """Release what live instances have claimed and cannot start because no tick of theirs completes; returns whether there was any.
+
+    Runs in progress stay: the threads and processes that execute and record them need no tick.
+    """
+    failing = SchedulerInstance.objects.failing(database_now).values("pk")
+    released = JobRun.objects.filter(instance__in=failing).queued().release(now)
+    if released:
+        log.warning("job_runs_relieved", runs=released, reason="no tick of their scheduler completes")
+    return released > 0
+
+
+def owners_without_row() -> list[str]:
+    """The instances that have unfinished runs and no row."""
     known = SchedulerInstance.objects.values("pk")
     return list(JobRun.objects.occupying().exclude(instance__in=known).order_by().values_list("instance", flat=True).distinct())
 
@@ -44,19 +58,4 @@ def settle_runs_of(instances: Sequence[str], now: datetime, reason: str = "its s
 def _abandon(runs: Sequence[JobRun], now: datetime, reason: str) -> None:
     """End runs whose process is gone, and queue the retries that their definitions ask for."""
     JobRun.objects.filter(pk__in=[run.pk for run in runs]).abandon(now, reason)
-    retried = [run for run in runs if run.job.retry_abandoned and run.attempt <= max(run.job.max_retries, 1)]
-    JobRun.objects.bulk_create(
-        [
-            next_attempt(
-                job_id=run.job_id,
-                scheduled_for=run.scheduled_for,
-                attempt=run.attempt,
-                status=Status.ABANDONED,
-                finished_at=now,
-                backoff_seconds=run.job.retry_backoff_seconds,
-                kwargs=run.kwargs,
-            )
-            for run in retried
-        ],
-        ignore_conflicts=True,
-    )
+    queue_retries_of_abandoned(runs, now)

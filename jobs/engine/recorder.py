@@ -11,12 +11,13 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 
 import structlog
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from jobs.engine.executors import RunExecutor
-from jobs.engine.retries import retry_of
+from jobs.engine.instance import Instance
+from jobs.engine.retries import queue_retries
 from jobs.engine.run import ClaimedRun, Outcome
-from jobs.engine.statements import FinishedRun, for_connection
+from jobs.engine.statements import UNSTORABLE, FinishedRun, for_connection
 from jobs.models import JobRun, Status
 
 log = structlog.get_logger()
@@ -32,9 +33,6 @@ LONGEST_PAUSE = 0.02
 OUTPUT_SECONDS = 0.5
 """Seconds between two writes of the log and progress of running jobs; the thread sleeps as long when no outcome comes."""
 
-UNSTORABLE = (DataError, IntegrityError, ProgrammingError, ValueError, OverflowError)
-"""Errors of an outcome that the database will never take, as opposed to an outage."""
-
 Promotion = tuple[RunExecutor, list[ClaimedRun]]
 """Buffered runs of an executor that now has room for them."""
 
@@ -45,7 +43,7 @@ class Recorder(threading.Thread):
     The commit that records outcomes also starts buffered runs in the room that they have made.
     """
 
-    def __init__(self, instance: str, now: Callable[[], datetime], executors: Callable[[], Sequence[RunExecutor]], after: Callable[[bool], None]) -> None:
+    def __init__(self, instance: Instance, now: Callable[[], datetime], executors: Callable[[], Sequence[RunExecutor]], after: Callable[[bool], None]) -> None:
         super().__init__(name="jobs-record", daemon=True)
         self._instance = instance
         self._now = now
@@ -135,7 +133,7 @@ class Recorder(threading.Thread):
         try:
             with self._statements.transaction():
                 recorded = self._record(self._pending)
-                retries = self._queue_retries([outcome for outcome in self._pending if outcome.finished.status != Status.SUCCEEDED and outcome.run.id in recorded])
+                retries = queue_retries([outcome for outcome in self._pending if outcome.finished.status != Status.SUCCEEDED and outcome.run.id in recorded])
                 self._flush_output(output)
                 started = self._start(promotions)
         except BaseException:
@@ -153,29 +151,21 @@ class Recorder(threading.Thread):
             return set()
         try:
             with transaction.atomic():
-                return self._statements.finish_runs([outcome.finished for outcome in outcomes], self._instance)
+                return self._statements.finish_runs(outcomes, self._instance.id)
         except UNSTORABLE as error:
             log.warning("job_outcomes_written_singly", count=len(outcomes), error=str(error))
-        return set().union(*(self._record_one(outcome.finished) for outcome in outcomes))
+        return set().union(*(self._record_one(*outcome) for outcome in outcomes))
 
-    def _record_one(self, finished: FinishedRun) -> set[int]:
+    def _record_one(self, run: ClaimedRun, finished: FinishedRun) -> set[int]:
         """Record one outcome; without its texts if the database refuses them, so that it does not hold up the others."""
         try:
             with transaction.atomic():
-                return self._statements.finish_runs([finished], self._instance)
+                return self._statements.finish_runs([(run, finished)], self._instance.id)
         except UNSTORABLE as error:
             problem = f"the outcome ({finished.status}) could not be stored: {type(error).__name__}"
             now = self._now()  # its own times may be what cannot be stored
             bare = FinishedRun(finished.id, Status.FAILED.value, now, now, 0.0, error=problem)
-            return self._statements.finish_runs([bare], self._instance)
-
-    @staticmethod
-    def _queue_retries(outcomes: Sequence[Outcome]) -> int:
-        """Queue the next attempts; returns how many."""
-        retries = [retry for run, finished in outcomes if (retry := retry_of(run, finished)) is not None]
-        if retries:
-            JobRun.objects.bulk_create(retries, ignore_conflicts=True)
-        return len(retries)
+            return self._statements.finish_runs([(run, bare)], self._instance.id)
 
     def _forget_pending(self, recorded: set[int]) -> None:
         for outcome in self._pending if len(recorded) < len(self._pending) else ():
@@ -196,8 +186,18 @@ class Recorder(threading.Thread):
 
     @staticmethod
     def _flush_output(changed: Sequence[tuple[ClaimedRun, tuple[int, str | None]]]) -> None:
+        """Store the output of each run that has written some; what the database refuses is left to the outcome."""
+        if not changed:
+            return
+        try:
+            with transaction.atomic():
+                for run, _output in changed:
+                    JobRun.objects.filter(pk=run.id).save_output(log=str(run.log or ""), progress=json.loads(run.progress_json or "null"))
+        except UNSTORABLE as error:
+            for one in changed if len(changed) > 1 else ():
+                Recorder._flush_output([one])
+            log.debug("job_output_kept", runs=len(changed), error=f"{type(error).__name__}: {error}")
         for run, output in changed:
-            JobRun.objects.filter(pk=run.id).save_output(log=str(run.log or ""), progress=json.loads(run.progress_json or "null"))
             run.saved = output
 
     # -- buffered runs ------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Recorder(threading.Thread):
     def _start(self, promotions: Sequence[Promotion]) -> set[int]:
         """Move the runs to running; returns the ids of those that still belonged to this instance."""
         run_ids = [run.id for _executor, runs in promotions for run in runs]
-        return self._statements.start_runs(run_ids, self._instance, self._now()) if run_ids else set()
+        return self._statements.start_runs(run_ids, self._instance.id, self._now()) if run_ids else set()
 
     def _submit(self, promotions: Sequence[Promotion], started: set[int]) -> None:
         for executor, runs in promotions:

@@ -65,6 +65,8 @@ class ClaimedRun:
     stop_reason: Status | None = field(default=None, init=False)
     """Why the run is being stopped: TIMED_OUT or CANCELLED."""
     stop_requested_monotonic: float = field(default=0.0, init=False)
+    given_up: bool = field(default=False, init=False)
+    """Whether it has its outcome although its function did not return."""
     log: RunLog | ReceivedLog | None = field(default=None, init=False)
     progress_json: str | None = field(default=None, init=False)
     saved: tuple[int, str | None] = field(default=(0, None), init=False)

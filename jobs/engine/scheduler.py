@@ -14,7 +14,7 @@ import structlog
 from apscheduler.schedulers import SchedulerAlreadyRunningError, SchedulerNotRunningError
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from jobs import conf
 from jobs.clock import Clock, database_now
@@ -29,6 +29,7 @@ from jobs.engine.notifier import notifier_for_connection
 from jobs.engine.reconcile import restore_entries
 from jobs.engine.recorder import Recorder
 from jobs.engine.statements import for_connection
+from jobs.engine.vitals import Vitals
 from jobs.engine.workers.limits import Limits
 from jobs.engine.workers.pools import make_worker_pools
 from jobs.engine.workers.supervisor import Supervisor
@@ -48,7 +49,6 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
     def __init__(self, version: str = "", threads: int | None = None, drain_seconds: float = 30.0, *, workers: int = 0, once: bool = False) -> None:
         super().__init__(timezone=UTC)
         self.instance = Instance(version)
-        self.backoff = Backoff()
         self.drain_seconds = drain_seconds
         self.once = once
         self._threads = threads or conf.threads()
@@ -60,10 +60,12 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self.statements = for_connection()
         self.notifier = notifier_for_connection(self._event)
         self.clock = Clock(datetime.now(UTC))
+        self.backoff = Backoff(self.clock.now)
         self.heartbeat = Heartbeat(self.instance, self.clock, self.statements)
-        self.recorder = Recorder(self.instance.id, self.clock.now, lambda: list(self.pools.values()), self._after_record)
-        self.dispatcher = Dispatcher(self.statements, self.notifier, self.instance.id, self.clock.now, self.recorder.wake, always_poll=once)
-        self._supervisor = self._make_supervisor(workers) if workers else None
+        self.recorder = Recorder(self.instance, self.clock.now, lambda: list(self.pools.values()), self._after_record)
+        self.dispatcher = Dispatcher(self.statements, self.notifier, self.instance, self.clock.now, self.recorder.wake, always_poll=once)
+        self.supervisor = self._make_supervisor(workers) if workers else None
+        self.vitals = Vitals(self)
         self.ticked, self.ended = threading.Event(), threading.Event()
 
     @property
@@ -105,11 +107,11 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def _make_pools(self) -> dict[str, RunExecutor]:
         """Executors in worker processes; with 0 workers, in this one."""
-        if self._supervisor is None:
+        if self.supervisor is None:
             return make_executors(self._threads, self.clock.now, self.recorder.put)
-        self._supervisor.pools = make_worker_pools(self._threads, self.clock.now, self.recorder.put, self._supervisor)
-        self._supervisor.start()
-        return self._supervisor.pools
+        self.supervisor.pools = make_worker_pools(self._threads, self.clock.now, self.recorder.put, self.supervisor)
+        self.supervisor.start()
+        return self.supervisor.pools
 
     def stop(self) -> None:
         """Claim nothing more; `start()` returns once running jobs have completed, or `drain_seconds` later.
@@ -132,14 +134,14 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
     def end_life_cycle(self) -> None:
         """End APScheduler's life cycle: the executors and the job store."""
         BlockingScheduler.shutdown(self, wait=False)
-        if self._supervisor is not None:
-            self._supervisor.close()
+        if self.supervisor is not None:
+            self.supervisor.close()
 
     def kill_processes(self) -> None:
         for executor in self.pools.values():
             executor.kill()
-        if self._supervisor is not None:
-            self._supervisor.kill_all()
+        if self.supervisor is not None:
+            self.supervisor.kill_all()
 
     def _main_loop(self) -> None:
         while not self.closing:
@@ -180,6 +182,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         wait = self.backoff.failed(error)
         self.dispatcher.poll_again()
         self.statements.drop_connection(error)
+        self.vitals.report(error)
         return wait
 
     def tick(self) -> float:
@@ -188,16 +191,17 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             self._prepare()
         if not self._registered and self.heartbeat.foreign is None:
             self._register()
-        now = self.clock.now()
+        self.vitals.check_threads()
         self.check_pools()
-        if self.heartbeat.is_due:
-            self.beat()
-        if self.heartbeat.foreign is not None:
-            return TICK_SECONDS
+        wait = TICK_SECONDS if self.heartbeat.foreign is not None else self._work()
+        # Last: a heartbeat says that a tick was completed.
+        return 0.0 if self.heartbeat.is_due and self.vitals.beat() else wait
+
+    def _work(self) -> float:
         if self.ticked.is_set() and not self._preloaded:
             self.dispatcher.plans.preload()
             self._preloaded = True
-        return self.dispatcher.work(now)
+        return self.dispatcher.work(self.clock.now())
 
     def _prepare(self) -> None:
         """Set the clock, check the environment and make the instance's row, before the first claim.  Repeated when the database fails in between."""
@@ -218,19 +222,9 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         for executor in self.pools.values():
             executor.check()
 
-    def beat(self) -> None:
-        workers, problem = (self._supervisor.serving, self._supervisor.problem) if self._supervisor is not None else (0, "")
-        if self.heartbeat.beat(list(self.pools.values()), self._known_runs, self.backoff.seconds_since_failure, workers, problem):
-            self.dispatcher.poll_again()
-        if not self.statements.keeps_connection:
-            close_old_connections()
-
-    def _known_runs(self) -> set[int]:
-        known = set(self.recorder.in_hand)
-        for executor in self.pools.values():
-            known.update(list(executor.in_flight))
-            known.update(run.id for run in list(executor.buffered))
-        return known
+    def start_over(self) -> None:
+        """Let the next tick prepare and register as the first one did."""
+        self._prepared = self._registered = self._preloaded = False
 
     def _after_record(self, retries: bool) -> None:  # noqa: FBT001 -- called by the recorder alone
         """Wake the loop when the recorder has made room for due slots, or has queued retries: no notification tells of our own writes."""

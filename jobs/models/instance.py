@@ -25,6 +25,11 @@ class SchedulerInstanceQuerySet(models.QuerySet["SchedulerInstance"]):
         """All instances, each with `is_running`: whether it is one of `running`."""
         return self.annotate(is_running=models.ExpressionWrapper(_ticked_recently(now), models.BooleanField()))
 
+    def failing(self, now: datetime) -> SchedulerInstanceQuerySet:
+        """Instances whose heartbeat goes on while no tick completes."""
+        limits = (now - ALIVE_FOR, now + ALIVE_FOR)
+        return self.filter(heartbeat_at__range=limits, last_tick_at__isnull=False, stopping=False).exclude(last_tick_at__range=limits)
+
     def silent(self, now: datetime) -> SchedulerInstanceQuerySet:
         """Instances whose heartbeat has stopped.
 

@@ -16,12 +16,13 @@ from jobs.models.scheduled import OVERDUE_AFTER
 _QUERY = """
     WITH clock AS (SELECT {now} AS now),
          limits AS (SELECT now, {alive} AS alive, {ahead} AS ahead, {overdue} AS overdue FROM clock),
-         running AS (SELECT threads_stuck, problem FROM jobs_schedulerinstance, limits WHERE last_tick_at BETWEEN alive AND ahead AND NOT stopping)
+         living AS (SELECT problem FROM jobs_schedulerinstance, limits WHERE heartbeat_at BETWEEN alive AND ahead AND NOT stopping),
+         running AS (SELECT threads_stuck FROM jobs_schedulerinstance, limits WHERE last_tick_at BETWEEN alive AND ahead AND NOT stopping)
     SELECT (SELECT COUNT(*) FROM django_apscheduler_djangojob),
            (SELECT COUNT(*) FROM django_apscheduler_djangojob, limits WHERE next_run_time < overdue),
            (SELECT COUNT(*) FROM running),
            (SELECT COALESCE(SUM(threads_stuck), 0) FROM running),
-           (SELECT MAX(problem) FROM running),
+           (SELECT MAX(problem) FROM living),
            (SELECT MAX(last_tick_at) FROM jobs_schedulerinstance),
            (SELECT name FROM jobs_databaseenvironment WHERE id = 1),
            (SELECT now FROM clock)

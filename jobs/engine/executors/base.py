@@ -111,16 +111,23 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
 
     def ended(self, run: ClaimedRun, outcome: FinishedRun) -> bool:
         """Report the outcome; returns False when the run was given up before."""
-        if self.in_flight.pop(run.id, None) is None:
+        if not self._forget(run):
             return False
         self.finished += 1
         self._typical_seconds += 0.05 * (max(outcome.duration_seconds, 1e-4) - self._typical_seconds)
         self._report((Outcome(run, outcome),))
         return True
 
+    def _forget(self, run: ClaimedRun) -> bool:
+        """Remove a run that has ended; False when it was given up before, also when another run has got its id since."""
+        found = self.in_flight.pop(run.id, None)
+        if found is not None and found is not run:
+            self.in_flight[run.id] = found
+        return found is run
+
     def ended_together(self, outcomes: Sequence[Outcome]) -> None:
         """Report several outcomes, without those whose runs were given up before."""
-        reported = [outcome for outcome in outcomes if self.in_flight.pop(outcome.run.id, None) is not None]
+        reported = [outcome for outcome in outcomes if self._forget(outcome.run)]
         if reported:
             self.finished += len(reported)
             average = sum(outcome.finished.duration_seconds for outcome in reported) / len(reported)
@@ -144,9 +151,18 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
             run.stop_reason, run.stop_requested_monotonic = reason, time.monotonic()
             self._stop_run(run)
 
+    def stop_all(self) -> None:
+        """Ask every run to stop, and drop those that wait in this process: they belong to this instance no more."""
+        self.buffered.clear()
+        for run_id in list(self.in_flight):
+            self.stop(run_id, Status.CANCELLED)
+
     def _give_up(self, run: ClaimedRun) -> None:
+        run.given_up = True
         if self.ended(run, stopped(run, self._now(), run.stop_reason or Status.CANCELLED, "it did not stop when it was asked to")):
             self._replace()
+        else:
+            run.given_up = False
 
     def _replace(self) -> None:
         """Replace the thread that a run which was given up still holds."""

@@ -10,13 +10,17 @@ from contextvars import Context
 from datetime import datetime
 from queue import SimpleQueue
 
+import structlog
 from django.db import close_old_connections, connections
 
-from jobs.engine.execute import run_sync
+from jobs.engine.execute import failed, run_sync
 from jobs.engine.executors.base import Report, RunExecutor
 from jobs.engine.executors.leftovers import clean_connections, watch_this_thread
 from jobs.engine.run import ClaimedRun
+from jobs.engine.statements import FinishedRun
 from jobs.models import Status
+
+log = structlog.get_logger()
 
 QUICK_SECONDS = 0.001
 """Runs shorter than this share one wake-up of a thread."""
@@ -51,17 +55,25 @@ class ThreadExecutor(RunExecutor):
         while (run := self._next()) is not None:
             if not self._begins(run):
                 continue
-            # A connection that the database has dropped meanwhile would fail this run; one that the last run left broken, too.
-            if time.monotonic() - used_at > 1.0:
-                close_old_connections()
-            outcome = Context().run(run_sync, run, self._now)
-            if clean_connections(run):
-                outcome.log = str(run.log)
+            try:
+                outcome = self._execute(run, used_at)
+            except Exception as error:
+                log.exception("job_run_unexecuted", job=run.job_id, run_id=run.id, error=f"{type(error).__name__}: {error}")
+                outcome = failed(run, self._now(), f"it could not be executed: {type(error).__name__}: {error}")
             used_at = time.monotonic()
-            if not self.ended(run, outcome):
+            if not self.ended(run, outcome) and run.given_up:
                 self.stuck -= 1
                 return  # another thread has taken this one's place
         connections.close_all()
+
+    def _execute(self, run: ClaimedRun, used_at: float) -> FinishedRun:
+        # A connection that the database has dropped meanwhile would fail this run; one that the last run left broken, too.
+        if time.monotonic() - used_at > 1.0:
+            close_old_connections()
+        outcome = Context().run(run_sync, run, self._now)
+        if clean_connections(run):
+            outcome.log = str(run.log)
+        return outcome
 
     def _next(self) -> ClaimedRun | None:
         """Wait for the next run; None at the end."""

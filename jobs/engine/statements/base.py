@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from jobs.engine.statements.connection_use import ConnectionUse
-from jobs.engine.statements.rows import DueEntry, ExpectedClaim, FinishedRun, Housekeeping, NewRun, PendingWork, read_time_text
+from jobs.engine.statements.rows import DueEntry, ExpectedClaim, FinishedRun, Housekeeping, NamedRun, NewRun, PendingWork, read_time_text
 from jobs.models.instance import ALIVE_FOR
 
 
@@ -21,6 +22,8 @@ class Statements(ConnectionUse):
     raw_time: str
     lock_rows: str
     in_ids: str
+    heartbeats: str
+    """The ids and heartbeats of instances, as the text of a JSON object."""
 
     # MIN and not EXISTS: PostgreSQL expects most rows to be unapplied, and would scan for the first one without the index.
     PENDING_WORK = """
@@ -32,7 +35,8 @@ class Statements(ConnectionUse):
 
     HOUSEKEEPING = """
         SELECT (SELECT name FROM jobs_databaseenvironment WHERE id = 1),
-               EXISTS (SELECT 1 FROM jobs_schedulerinstance WHERE NOT (heartbeat_at BETWEEN %s AND %s)),
+               (SELECT {heartbeats} FROM jobs_schedulerinstance WHERE id <> %s),
+               EXISTS (SELECT 1 FROM jobs_schedulerinstance WHERE NOT (last_tick_at BETWEEN %s AND %s) AND NOT stopping),
                EXISTS (SELECT 1 FROM jobs_jobrun WHERE status IN ('queued', 'running') AND instance <> ''
                        AND instance NOT IN (SELECT id FROM jobs_schedulerinstance)),
                EXISTS (SELECT 1 FROM jobs_jobrun WHERE status IN ('queued', 'running') AND instance = %s)
@@ -47,9 +51,10 @@ class Statements(ConnectionUse):
     def housekeeping(self, instance: str, database_now: datetime) -> Housekeeping:
         """The duties of an instance that has just written its heartbeat."""
         with connection.cursor() as cursor:
-            cursor.execute(self.HOUSEKEEPING, [self.write_time(database_now - ALIVE_FOR), self.write_time(database_now + ALIVE_FOR), instance])
-            environment, silent, ownerless, active = cursor.fetchone()
-        return Housekeeping(environment, bool(silent or ownerless), bool(active))
+            limits = [self.write_time(database_now - ALIVE_FOR), self.write_time(database_now + ALIVE_FOR)]
+            cursor.execute(self.HOUSEKEEPING.format(heartbeats=self.heartbeats), [instance, *limits, instance])
+            environment, others, failing, ownerless, active = cursor.fetchone()
+        return Housekeeping(environment, orjson.loads(others or "{}"), bool(ownerless), bool(failing), bool(active))
 
     def lock_due(self, now: datetime, longest: int, latest: int, excluded: Sequence[str]) -> tuple[list[DueEntry], list[DueEntry]]:
         """Lock and return due entries: the `longest` due ones and, if there are more, the `latest` that came due."""
@@ -93,7 +98,7 @@ class Statements(ConnectionUse):
         """Set `next_run_time` of locked entries."""
 
     @abstractmethod
-    def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
+    def finish_runs(self, outcomes: Sequence[tuple[NamedRun, FinishedRun]], instance: str) -> set[int]:
         """Record outcomes of this instance's running runs; returns the ids of those that were still its own."""
 
     @abstractmethod

@@ -60,6 +60,8 @@ class Checkpoints(threading.Thread):
             except (DatabaseError, InterfaceError) as error:
                 log.debug("job_checkpoint_failed", error=str(error))  # the tick meets the same outage and says so
                 connection.close()
+            except Exception as error:
+                log.exception("job_checkpoint_failed", error=f"{type(error).__name__}: {error}")
         connection.close()
 
     def _checkpoint(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import ClassVar
 
@@ -21,6 +21,11 @@ class ConnectionUse(ABC):
 
     keeps_connection: bool
     """Whether the tick keeps its connection for good, because a new one has an empty page cache."""
+
+    @property
+    def threads(self) -> Sequence[threading.Thread]:
+        """Threads without which the connections cannot be used for long."""
+        return ()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -65,6 +70,10 @@ class SQLiteConnectionUse(ConnectionUse):
     """Held by the thread that uses the shared connection."""
     _checkpoints: ClassVar[Checkpoints | None] = None
     """Of the process that shares its connection."""
+
+    @property
+    def threads(self) -> Sequence[threading.Thread]:
+        return () if self._checkpoints is None else (self._checkpoints,)
 
     @contextmanager
     def shared_connection(self) -> Iterator[Callable[[], None]]:

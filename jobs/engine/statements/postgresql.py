@@ -11,7 +11,7 @@ from django.db import connection
 
 from jobs.engine.statements.base import Statements
 from jobs.engine.statements.connection_use import PostgreSQLConnectionUse
-from jobs.engine.statements.rows import DIGEST, ExpectedClaim, FinishedRun, NewRun, PendingWork, read_time_text
+from jobs.engine.statements.rows import DIGEST, ExpectedClaim, FinishedRun, NamedRun, NewRun, PendingWork, read_time_text
 
 
 def array(values: Sequence[Any]) -> str:
@@ -48,6 +48,7 @@ class PostgreSQLStatements(PostgreSQLConnectionUse, Statements):
     # A time as text, for `read_time_text`: psycopg and Django take 3 µs to read a time, this takes 0.3.
     raw_time = """to_char(next_run_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
     lock_rows = "FOR UPDATE SKIP LOCKED"
+    heartbeats = "json_object_agg(id, heartbeat_at::text)::text"
     in_ids = "= ANY(%s)"
 
     INSERT = """
@@ -69,14 +70,18 @@ class PostgreSQLStatements(PostgreSQLConnectionUse, Statements):
         UPDATE jobs_jobrun r SET status = u.status, started_at = u.started_at, finished_at = u.finished_at, duration_seconds = u.duration_seconds,
                reason = CASE WHEN u.reason = '' THEN r.reason ELSE u.reason END, result = u.result, error = u.error, traceback = u.traceback,
                log = u.log, progress = u.progress
-        FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::float8[], %s::text[], %s::jsonb[], %s::text[], %s::text[], %s::text[],
-                    %s::jsonb[]) AS u (id, status, started_at, finished_at, duration_seconds, reason, result, error, traceback, log, progress)
-        WHERE r.id = u.id AND r.id = ANY(%s::bigint[]) AND r.instance = %s AND r.status || '' = 'running' RETURNING r.id
+        FROM unnest(%s::text[], %s::timestamptz[], %s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::float8[], %s::text[], %s::jsonb[],
+                    %s::text[], %s::text[], %s::text[], %s::jsonb[])
+             AS u (job_id, slot, id, status, started_at, finished_at, duration_seconds, reason, result, error, traceback, log, progress)
+        WHERE r.id = u.id AND r.id = ANY(%s::bigint[]) AND r.job_id = u.job_id AND r.scheduled_for = u.slot AND r.instance = %s AND r.status || '' = 'running'
+        RETURNING r.id
     """
     FINISH_QUIET = """
         UPDATE jobs_jobrun r SET status = u.status, started_at = u.started_at, finished_at = u.finished_at, duration_seconds = u.duration_seconds
-        FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::float8[]) AS u (id, status, started_at, finished_at, duration_seconds)
-        WHERE r.id = u.id AND r.id = ANY(%s::bigint[]) AND r.instance = %s AND r.status || '' = 'running' RETURNING r.id
+        FROM unnest(%s::text[], %s::timestamptz[], %s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::float8[])
+             AS u (job_id, slot, id, status, started_at, finished_at, duration_seconds)
+        WHERE r.id = u.id AND r.id = ANY(%s::bigint[]) AND r.job_id = u.job_id AND r.scheduled_for = u.slot AND r.instance = %s AND r.status || '' = 'running'
+        RETURNING r.id
     """
     # The planner underestimates running rows and picks a nested loop; disabling it forces a hash join: for 500 outcomes 500 rows, not 500 × 500.  The status is compared
     # as an expression that the planner cannot estimate, so that it finds runs by id and not by an index full of ended runs.
@@ -122,19 +127,20 @@ class PostgreSQLStatements(PostgreSQLConnectionUse, Statements):
         with connection.cursor() as cursor:
             cursor.execute(self.ADVANCE, [array([job_id for job_id, _ in next_times]), array([at for _, at in next_times])])
 
-    def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
-        quiet = [run for run in runs if run.is_quiet]
-        others = [run for run in runs if not run.is_quiet]
+    def finish_runs(self, outcomes: Sequence[tuple[NamedRun, FinishedRun]], instance: str) -> set[int]:
+        quiet = [outcome for outcome in outcomes if outcome[1].is_quiet]
+        others = [outcome for outcome in outcomes if not outcome[1].is_quiet]
         with connection.cursor() as cursor:
             cursor.execute(self.FORCE_HASH_JOIN)
             return self._finish(cursor, self.FINISH_QUIET, QUIET_COLUMNS, quiet, instance) | self._finish(cursor, self.FINISH, FinishedRun.__slots__, others, instance)
 
     @staticmethod
-    def _finish(cursor: Any, statement: str, names: Sequence[str], runs: Sequence[FinishedRun], instance: str) -> set[int]:
-        if not runs:
+    def _finish(cursor: Any, statement: str, names: Sequence[str], outcomes: Sequence[tuple[NamedRun, FinishedRun]], instance: str) -> set[int]:
+        if not outcomes:
             return set()
-        columns = [array([getattr(run, name) for run in runs]) for name in names]
-        cursor.execute(statement, [*columns, columns[0], instance])
+        keys = [array([run.job_id for run, _finished in outcomes]), array([run.scheduled_for for run, _finished in outcomes])]
+        columns = [array([getattr(finished, name) for _run, finished in outcomes]) for name in names]
+        cursor.execute(statement, [*keys, *columns, columns[0], instance])
         return {run_id for (run_id,) in cursor.fetchall()}
 
     def start_runs(self, run_ids: Sequence[int], instance: str, now: datetime) -> set[int]:

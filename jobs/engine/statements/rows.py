@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Protocol, Self
+
+from django.db import DataError, IntegrityError, ProgrammingError
+
+UNSTORABLE = (DataError, IntegrityError, ProgrammingError, ValueError, OverflowError)
+"""Errors of a row that the database will never take, as opposed to an outage."""
 
 NO_OUTPUT = ("", None, "", "", "", None)
 
@@ -41,6 +46,13 @@ class ExpectedClaim:
     slots: int
     reason: str
     following: datetime | None
+
+
+class NamedRun(Protocol):
+    """What tells one run from another that has got its id, because the database went back to a backup."""
+
+    job_id: str
+    scheduled_for: datetime
 
 
 @dataclass(slots=True)
@@ -93,8 +105,12 @@ class Housekeeping:
 
     environment: str | None
     """The environment that the database belongs to."""
-    silent: bool
-    """Whether an instance has fallen silent, or runs belong to an instance without a row."""
+    others: dict[str, str]
+    """The last heartbeat of each other instance, as the database writes it."""
+    ownerless: bool
+    """Whether unfinished runs belong to an instance without a row."""
+    failing: bool
+    """Whether an instance lives and none of its ticks completes."""
     active: bool
     """Whether the database has unfinished runs of this instance."""
 

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from jobs.engine.statements.base import Statements
 from jobs.engine.statements.connection_use import SQLiteConnectionUse
-from jobs.engine.statements.rows import ExpectedClaim, FinishedRun, NewRun, read_time_text
+from jobs.engine.statements.rows import ExpectedClaim, FinishedRun, NamedRun, NewRun, read_time_text
 from jobs.models import Status
 
 ROWS_AT_ONCE = 256
@@ -36,6 +36,7 @@ class SQLiteStatements(SQLiteConnectionUse, Statements):
     exclude_jobs = "id NOT IN (SELECT value FROM json_each(%s))"
     raw_time = "next_run_time || ''"  # an expression has no declared type, so Django's converter, ten times as slow, leaves it alone
     lock_rows = ""  # the transaction is IMMEDIATE: it is the only writer
+    heartbeats = "json_group_object(id, heartbeat_at || '')"
     in_ids = "IN (SELECT value FROM json_each(%s))"
 
     INSERT = """
@@ -50,15 +51,18 @@ class SQLiteStatements(SQLiteConnectionUse, Statements):
         UPDATE django_apscheduler_djangojob AS j SET next_run_time = v.column2 FROM (VALUES {rows}) AS v
         WHERE j.id = v.column1 AND j.next_run_time = v.column3 AND j.job_state = v.column4
     """
+    # The slot by its value too, should somebody have written the time in another form.
     FINISH_QUIET = """
-        UPDATE jobs_jobrun AS r SET status = v.column2, started_at = v.column3, finished_at = v.column4, duration_seconds = v.column5
-        FROM (VALUES {rows}) AS v WHERE r.id = v.column1 AND r.instance = %s AND r.status = 'running'
+        UPDATE jobs_jobrun AS r SET status = v.column4, started_at = v.column5, finished_at = v.column6, duration_seconds = v.column7
+        FROM (VALUES {rows}) AS v WHERE r.id = v.column1 AND r.job_id = v.column2 AND r.instance = %s AND r.status = 'running'
+          AND (r.scheduled_for = v.column3 OR julianday(r.scheduled_for) = julianday(v.column3))
     """
     FINISH = """
-        UPDATE jobs_jobrun AS r SET status = v.column2, started_at = v.column3, finished_at = v.column4, duration_seconds = v.column5,
-               reason = CASE WHEN v.column6 = '' THEN r.reason ELSE v.column6 END, result = v.column7, error = v.column8, traceback = v.column9,
-               log = v.column10, progress = v.column11
-        FROM (VALUES {rows}) AS v WHERE r.id = v.column1 AND r.instance = %s AND r.status = 'running'
+        UPDATE jobs_jobrun AS r SET status = v.column4, started_at = v.column5, finished_at = v.column6, duration_seconds = v.column7,
+               reason = CASE WHEN v.column8 = '' THEN r.reason ELSE v.column8 END, result = v.column9, error = v.column10, traceback = v.column11,
+               log = v.column12, progress = v.column13
+        FROM (VALUES {rows}) AS v WHERE r.id = v.column1 AND r.job_id = v.column2 AND r.instance = %s AND r.status = 'running'
+          AND (r.scheduled_for = v.column3 OR julianday(r.scheduled_for) = julianday(v.column3))
     """
     START = "UPDATE jobs_jobrun SET status = 'running', started_at = %s WHERE id = %s AND instance = %s AND status = 'queued'"
 
@@ -144,22 +148,24 @@ class SQLiteStatements(SQLiteConnectionUse, Statements):
     def advance(self, next_times: Sequence[tuple[str, datetime | None]]) -> None:
         self._write_rows(self.ADVANCE, [(job_id, self.write_time(at)) for job_id, at in next_times])
 
-    def finish_runs(self, runs: Sequence[FinishedRun], instance: str) -> set[int]:
+    def finish_runs(self, outcomes: Sequence[tuple[NamedRun, FinishedRun]], instance: str) -> set[int]:
         quiet: list[tuple[Any, ...]] = []
         others: list[tuple[Any, ...]] = []
-        started, finished = self._write_times([run.started_at for run in runs]), self._write_times([run.finished_at for run in runs])
-        for run, started_at, finished_at in zip(runs, started, finished, strict=True):
-            row = (run.id, run.status, started_at, finished_at, run.duration_seconds)
-            if run.is_quiet:
+        slots = self._write_times([run.scheduled_for for run, _finished in outcomes])
+        started = self._write_times([finished.started_at for _run, finished in outcomes])
+        ended = self._write_times([finished.finished_at for _run, finished in outcomes])
+        for (run, finished), slot, started_at, finished_at in zip(outcomes, slots, started, ended, strict=True):
+            row = (finished.id, run.job_id, slot, finished.status, started_at, finished_at, finished.duration_seconds)
+            if finished.is_quiet:
                 quiet.append(row)
             else:
-                others.append(row + run.output)
+                others.append(row + finished.output)
         written = self._write_rows(self.FINISH_QUIET, quiet, after=[instance]) + self._write_rows(self.FINISH, others, after=[instance])
-        if written == len(runs):
-            return {run.id for run in runs}
+        if written == len(outcomes):
+            return {finished.id for _run, finished in outcomes}
         with connection.cursor() as cursor:
-            stored = self._with_status(cursor, [run.id for run in runs], instance)
-        return {run.id for run in runs if stored.get(run.id) == run.status}
+            stored = self._with_status(cursor, [finished.id for _run, finished in outcomes], instance)
+        return {finished.id for _run, finished in outcomes if stored.get(finished.id) == finished.status}
 
     def start_runs(self, run_ids: Sequence[int], instance: str, now: datetime) -> set[int]:
         with connection.cursor() as cursor:

@@ -24,7 +24,10 @@ def start_process(target: Callable[..., None], *arguments: Any, name: str) -> Ba
     """
     process = _warm_context().Process(target=target, args=arguments, name=name, daemon=False)
     with _importable():
-        process.start()
+        try:
+            process.start()
+        except EOFError as error:
+            raise ConnectionAbortedError("the fork server ended while it started a process") from error
     return process
 
 

@@ -141,12 +141,9 @@ class WorkerHandle:
 
         Not when the run was sent: it may have waited behind a run that held the worker for longer than its own time limit.
         """
-        if run.started_monotonic is None and run.seen_started_monotonic is None and self._has_started(run):
+        if run.seen_started_monotonic is None and (self.starts is None or self.starts.has_started(run.slot, run.id)):
             run.seen_started_monotonic = time.monotonic()
         return run.started_monotonic or run.seen_started_monotonic
-
-    def _has_started(self, run: ClaimedRun) -> bool:
-        return self.starts is None or self.starts.has_started(run.slot, run.id)
 
     def take_back(self) -> list[ClaimedRun]:
         """Remove and return the runs that have not started."""

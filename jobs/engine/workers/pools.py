@@ -9,6 +9,7 @@ from datetime import datetime
 from math import ceil
 from typing import Protocol
 
+from jobs.engine.execute import stopped
 from jobs.engine.executors.base import LOOP_SLOTS, Report, RunExecutor
 from jobs.engine.pools import LOOP, PROCESSES, THREADS
 from jobs.engine.run import ClaimedRun
@@ -58,7 +59,12 @@ class WorkerPool(RunExecutor):
 
     def flush(self) -> None:
         """Distribute the submitted runs, one message for each worker: first to those that answer promptly, then by load."""
-        runs = self._take_unsent()
+        runs = []
+        for run in self._take_unsent():
+            if run.stop_reason is None:
+                runs.append(run)
+            else:
+                self.ended(run, stopped(run, self._now(), run.stop_reason))
         if not runs:
             return
         handles = self._workers.handles

@@ -49,6 +49,13 @@ class WorkerSet:
             handle.kill()
         self._wake()
 
+    def kill_busy(self) -> None:
+        """Kill the processes that have runs; others take their places."""
+        for handle in self._all_handles():
+            if not handle.is_idle:
+                handle.kill()
+        self._wake()
+
     @property
     def serving(self) -> int:
         """Workers that are not about to end."""

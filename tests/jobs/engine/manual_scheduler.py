@@ -13,6 +13,7 @@ import time_machine
 
 from jobs.engine.claim_result import ClaimResult
 from jobs.engine.claims import Capacities, Claims
+from jobs.engine.instance import Instance
 from jobs.engine.plans import Plans
 from jobs.engine.pools import LOOP, PROCESSES, THREADS, Capacity
 from jobs.engine.reconcile import reconcile
@@ -59,6 +60,12 @@ def capacities(now: datetime, immediate: int = 1000, buffered: int = 0, judged_a
     return {pool: Capacity(immediate, buffered, judged_at or now) for pool in (THREADS, LOOP, PROCESSES)}
 
 
+def instance_named(name: str) -> Instance:
+    instance = Instance("")
+    instance.id = name
+    return instance
+
+
 @dataclass
 class ManualScheduler:
     """A scheduler without its loop: a test calls each step with the time as an argument."""
@@ -68,7 +75,7 @@ class ManualScheduler:
     statements: Statements = field(default_factory=for_connection)
 
     def __post_init__(self) -> None:
-        self.claims = Claims(self.plans, self.statements, self.instance)
+        self.claims = Claims(self.plans, self.statements, instance_named(self.instance))
 
     def reconcile(self, now: datetime) -> int:
         return reconcile(self.plans, self.instance, now)
@@ -87,7 +94,7 @@ class ManualScheduler:
         return self.claim(now).start + self.claim_requested(now).start
 
     def finish(self, runs: Sequence[ClaimedRun], now: datetime, status: Status = Status.SUCCEEDED) -> set[int]:
-        return self.statements.finish_runs([outcome(run.id, now, status=status.value) for run in runs], self.instance)
+        return self.statements.finish_runs([(run, outcome(run.id, now, status=status.value)) for run in runs], self.instance)
 
 
 def outcome(run_id: int, now: datetime, **fields: Any) -> FinishedRun:

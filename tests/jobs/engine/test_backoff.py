@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
@@ -10,6 +11,8 @@ from django.db import OperationalError
 from structlog.testing import capture_logs
 
 from jobs.engine.backoff import STEADY_SECONDS, WAITS, Backoff
+
+NOON = datetime(2030, 1, 1, 12, 0, 3, tzinfo=UTC)
 
 
 class Time:
@@ -30,7 +33,7 @@ def time() -> Iterator[Time]:
 
 
 def test_completed_ticks_are_not_logged(time: Time) -> None:
-    backoff = Backoff()
+    backoff = Backoff(lambda: NOON)
     with capture_logs() as events:
         for _ in range(5):
             backoff.completed()
@@ -40,7 +43,7 @@ def test_completed_ticks_are_not_logged(time: Time) -> None:
 
 
 def test_an_outage_is_logged_at_its_first_failed_tick_and_after_two_seconds_of_completed_ticks(time: Time) -> None:
-    backoff = Backoff()
+    backoff = Backoff(lambda: NOON)
     with capture_logs() as events:
         waits = []
         for _ in range(7):
@@ -60,7 +63,7 @@ def test_an_outage_is_logged_at_its_first_failed_tick_and_after_two_seconds_of_c
 
 
 def test_a_completed_tick_between_failed_ones_does_not_end_an_outage(time: Time) -> None:
-    backoff = Backoff()
+    backoff = Backoff(lambda: NOON)
     with capture_logs() as events:
         for _ in range(3):
             assert backoff.failed(OperationalError("the disk is full")) == WAITS[0]
@@ -72,3 +75,16 @@ def test_a_completed_tick_between_failed_ones_does_not_end_an_outage(time: Time)
         time.now += 0.01
         backoff.completed()
     assert [(event["event"], event.get("failures")) for event in events] == [("scheduler_tick_failed", None), ("scheduler_tick_recovered", 3)]
+
+
+def test_the_problem_says_since_when_ticks_fail_and_of_what_until_one_completes(time: Time) -> None:
+    clock = iter([NOON, NOON + timedelta(hours=1)])
+    backoff = Backoff(lambda: next(clock))
+    assert backoff.problem == ""
+    backoff.failed(OperationalError("gone\nwith a second line"))
+    backoff.failed(ValueError("odd"))
+    assert backoff.problem == "ticks fail since 12:00:03 UTC: ValueError: odd"
+    backoff.completed()
+    assert backoff.problem == ""
+    backoff.failed(OperationalError("gone\nwith a second line"))
+    assert backoff.problem == "ticks fail since 13:00:03 UTC: OperationalError: gone"

@@ -15,7 +15,7 @@ from jobs.engine.notifier import notifier_for_connection
 from jobs.engine.pools import PROCESSES, THREADS
 from jobs.engine.statements import for_connection
 from jobs.models import JobRun, Status
-from tests.jobs.engine.manual_scheduler import STAFF, START, define, outcome, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, define, instance_named, outcome, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ class Ticks:
 
     def __post_init__(self) -> None:
         statements, notifier = for_connection(), notifier_for_connection(threading.Event())
-        self.dispatcher = Dispatcher(statements, notifier, "one", lambda: self.now, self.woken.set, always_poll=True)
+        self.dispatcher = Dispatcher(statements, notifier, instance_named("one"), lambda: self.now, self.woken.set, always_poll=True)
         self.pools |= {pool: ThreadExecutor(self.threads, lambda: self.now, lambda outcomes: None) for pool in (THREADS, PROCESSES)}
         self.dispatcher.pools = self.pools
 
@@ -48,7 +48,7 @@ class Ticks:
         executor = self.pools[pool]
         for run in list(executor.in_flight.values()):
             finished = outcome(run.id, self.now)
-            for_connection().finish_runs([finished], "one")
+            for_connection().finish_runs([(run, finished)], "one")
             executor.ended(run, finished)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.clock import Clock
 from jobs.engine.executors import ThreadExecutor
-from jobs.engine.heartbeat import CALM_BEFORE_REAPING, Heartbeat
+from jobs.engine.heartbeat import Heartbeat, RowLost
 from jobs.engine.instance import Instance
 from jobs.engine.statements import Housekeeping, PendingWork, Statements, for_connection
 from jobs.models import DatabaseEnvironment, JobRun, SchedulerInstance
@@ -29,9 +30,9 @@ def instance() -> Instance:
     return instance
 
 
-def beat(instance: Instance, known: set[int] | None = None, seconds_since_failure: float = 60) -> bool:
+def beat(instance: Instance, known: set[int] | None = None) -> bool:
     with at(NOW):
-        return heartbeat(instance).beat(POOLS, lambda: known or set(), seconds_since_failure)
+        return heartbeat(instance).beat(POOLS, lambda: known or set())
 
 
 def heartbeat(instance: Instance, now: datetime = NOW) -> Heartbeat:
@@ -56,19 +57,27 @@ def test_a_heartbeat_without_duties_takes_two_queries(instance: Instance) -> Non
     assert (row.heartbeat_at, row.last_tick_at, row.threads) == (NOW, NOW, 4)
 
 
-@pytest.mark.parametrize(("seconds_since_failure", "reaped"), [(CALM_BEFORE_REAPING, False), (CALM_BEFORE_REAPING + 1, True)])
-def test_no_instance_is_reaped_until_four_seconds_after_an_outage(instance: Instance, seconds_since_failure: float, reaped: bool) -> None:
+def test_an_instance_without_a_row_is_reaped_at_the_third_heartbeat(instance: Instance) -> None:
     run_id = claimed("gone")
-    assert beat(instance, seconds_since_failure=seconds_since_failure) is reaped
-    assert JobRun.objects.get(pk=run_id).status == ("abandoned" if reaped else "running")
+    regular = heartbeat(instance)
+    with at(NOW):
+        assert [regular.beat(POOLS, set) for _ in range(3)] == [False, False, True]
+    assert JobRun.objects.get(pk=run_id).status == "abandoned"
+
+
+def test_a_row_that_was_reaped_is_not_made_again(instance: Instance) -> None:
+    SchedulerInstance.objects.all().delete()
+    with pytest.raises(RowLost):
+        beat(instance)
+    assert not SchedulerInstance.objects.exists()
 
 
 def test_an_unknown_run_of_this_instance_is_released_at_the_second_heartbeat(instance: Instance) -> None:
     run_id = claimed(instance.id)
     regular = heartbeat(instance)
     with at(NOW):
-        assert not regular.beat(POOLS, set, 60)
-        assert regular.beat(POOLS, set, 60)
+        assert not regular.beat(POOLS, set)
+        assert regular.beat(POOLS, set)
     row = JobRun.objects.get(pk=run_id)
     assert (row.status, row.instance) == ("queued", "")
 
@@ -77,9 +86,9 @@ def test_a_run_that_ended_between_two_heartbeats_is_not_released(instance: Insta
     run_id = claimed(instance.id)
     regular = heartbeat(instance)
     with at(NOW):
-        regular.beat(POOLS, set, 60)
+        regular.beat(POOLS, set)
         JobRun.objects.filter(pk=run_id).update(status="succeeded", finished_at=NOW)
-        assert not regular.beat(POOLS, set, 60)
+        assert not regular.beat(POOLS, set)
     assert not instance.has_suspects
 
 
@@ -91,20 +100,25 @@ def test_another_environment_is_noticed_at_the_next_heartbeat(instance: Instance
     for name in (own, "elsewhere", own):
         DatabaseEnvironment.objects.update(name=name)
         with at(NOW):
-            regular.beat(POOLS, set, 60)
+            regular.beat(POOLS, set)
         foreign.append(regular.foreign)
     assert foreign == [None, "elsewhere", None]
 
 
-def test_housekeeping_finds_active_runs_and_silent_instances(instance: Instance) -> None:
+def test_housekeeping_finds_what_is_to_be_done(instance: Instance) -> None:
     statements = for_connection()
-    assert statements.housekeeping(instance.id, NOW) == Housekeeping(None, silent=False, active=False)
+    nothing = Housekeeping(None, {}, ownerless=False, failing=False, active=False)
+    assert statements.housekeeping(instance.id, NOW) == nothing
     claimed(instance.id)
-    assert statements.housekeeping(instance.id, NOW) == Housekeeping(None, silent=False, active=True)
-    assert statements.housekeeping("another", NOW) == Housekeeping(None, silent=False, active=False)
-    assert statements.housekeeping(instance.id, NOW + ALIVE_FOR + seconds(1)) == Housekeeping(None, silent=True, active=True)
+    assert statements.housekeeping(instance.id, NOW) == replace(nothing, active=True)
+    seen = statements.housekeeping("another", NOW)
+    assert seen.others.keys() == {instance.id}
+    assert replace(seen, others={}) == nothing
+    instance.beat(NOW, POOLS)
+    assert statements.housekeeping(instance.id, NOW + ALIVE_FOR) == replace(nothing, active=True)
+    assert statements.housekeeping(instance.id, NOW + ALIVE_FOR + seconds(1)) == replace(nothing, failing=True, active=True)
     SchedulerInstance.objects.all().delete()
-    assert statements.housekeeping(instance.id, NOW) == Housekeeping(None, silent=True, active=True)
+    assert statements.housekeeping(instance.id, NOW) == replace(nothing, ownerless=True, active=True)
 
 
 def test_pending_work_of_each_database_equals_that_of_the_shared_statement() -> None:

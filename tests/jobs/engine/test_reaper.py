@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from jobs.engine.executors import ThreadExecutor
 from jobs.engine.instance import Instance
-from jobs.engine.reaper import reap
+from jobs.engine.reaper import owners_without_row, reap, relieve
 from jobs.engine.run import ClaimedRun
 from jobs.models import JobRun, SchedulerInstance
 from jobs.models.instance import ALIVE_FOR
@@ -33,9 +33,11 @@ def claimed(scheduler: ManualScheduler, **fields: Any) -> tuple[ClaimedRun, Clai
 
 
 def reap_as_another() -> None:
+    """As an instance that takes everybody else for dead."""
     other = Instance("")
     other.register(NOW)
-    reap(NOW, NOW, except_for=other.id)
+    names = {*SchedulerInstance.objects.values_list("pk", flat=True), *owners_without_row()}
+    reap(names - {other.id}, NOW, NOW)
 
 
 def test_a_buffered_run_of_a_silent_scheduler_is_released() -> None:
@@ -87,19 +89,27 @@ def test_the_runs_of_a_scheduler_without_a_row_are_settled() -> None:
     assert dict(JobRun.objects.values_list("pk", "status")) == {started.id: "abandoned", buffered.id: "queued"}
 
 
-def test_a_scheduler_does_not_reap_itself() -> None:
-    own = Instance("")
-    own.register(NOW - timedelta(hours=1))
-    started, _buffered = claimed(ManualScheduler(own.id))
-    reap(NOW, NOW, except_for=own.id)
+def test_a_silent_scheduler_that_is_no_suspect_is_left_alone() -> None:
+    started, _buffered = claimed(instance("silent", ALIVE_FOR + seconds(1)))
+    assert not reap({"another"}, NOW, NOW)
     assert JobRun.objects.get(pk=started.id).status == "running"
+
+
+def test_what_a_scheduler_whose_ticks_fail_has_not_started_is_released() -> None:
+    started, buffered = claimed(instance("failing", seconds(1)))
+    SchedulerInstance.objects.update(last_tick_at=NOW - ALIVE_FOR)
+    assert not relieve(NOW, NOW)
+    SchedulerInstance.objects.update(last_tick_at=NOW - ALIVE_FOR - seconds(1))
+    assert relieve(NOW, NOW)
+    assert dict(JobRun.objects.values_list("pk", "status")) == {started.id: "running", buffered.id: "queued"}
+    assert JobRun.objects.get(pk=buffered.id).instance == ""
 
 
 def test_an_outcome_after_the_reaper_changes_no_run() -> None:
     scheduler = instance("silent", ALIVE_FOR + seconds(1))
     started, buffered = claimed(scheduler)
     reap_as_another()
-    assert scheduler.statements.finish_runs([outcome(started.id, NOW)], "silent") == set()
+    assert scheduler.statements.finish_runs([(started, outcome(started.id, NOW))], "silent") == set()
     assert scheduler.statements.start_runs([buffered.id], "silent", NOW) == set()
     assert JobRun.objects.get(pk=started.id).status == "abandoned"
 
@@ -112,13 +122,37 @@ def test_reaping_again_changes_no_run() -> None:
     assert list(JobRun.objects.order_by("pk").values()) == before
 
 
-def test_a_heartbeat_makes_a_deleted_row_again() -> None:
+@pytest.mark.parametrize("report", [False, True])
+def test_a_heartbeat_of_a_row_that_is_gone_or_older_than_the_last_one_is_none(report: bool) -> None:
     own = Instance("1.2")
+    pools = [ThreadExecutor(4, lambda: NOW, lambda outcomes: None)]
+
+    def beat(at: datetime) -> bool:
+        return own.report(at, "odd") if report else own.beat(at, pools)
+
     own.register(START)
+    assert beat(START + seconds(2))
+    SchedulerInstance.objects.update(heartbeat_at=START)  # as a restored backup has it
+    assert not beat(START + seconds(4))
+    assert SchedulerInstance.objects.get(pk=own.id).heartbeat_at == START
     SchedulerInstance.objects.all().delete()
-    own.beat(NOW, [ThreadExecutor(4, lambda: NOW, lambda outcomes: None)])
+    assert not beat(START + seconds(6))
+    assert not SchedulerInstance.objects.exists()
+
+
+def test_a_heartbeat_whose_commit_was_not_answered_is_followed_by_the_next() -> None:
+    own = Instance("")
+    own.register(START)
+    SchedulerInstance.objects.update(heartbeat_at=START + seconds(2))
+    assert own.report(START + seconds(4), "")
+
+
+def test_a_report_says_what_is_wrong_and_is_no_completed_tick() -> None:
+    own = Instance("")
+    own.register(START)
+    own.report(NOW, "ticks fail")
     row = SchedulerInstance.objects.get(pk=own.id)
-    assert (row.heartbeat_at, row.last_tick_at, row.threads, row.version) == (NOW, NOW, 4, "1.2")
+    assert (row.heartbeat_at, row.last_tick_at, row.problem) == (NOW, None, "ticks fail")
 
 
 def test_rows_of_instances_that_died_days_ago_are_deleted() -> None:

@@ -15,7 +15,7 @@ from jobs.engine.reaper import settle_runs_of
 from jobs.engine.recorder import Recorder
 from jobs.engine.run import ClaimedRun, Outcome
 from jobs.models import JobRun
-from tests.jobs.engine.manual_scheduler import START, ManualScheduler, define, outcome, seconds
+from tests.jobs.engine.manual_scheduler import START, ManualScheduler, define, instance_named, outcome, seconds
 from tests.support.waiting import wait_until
 
 NOW = START + seconds(61)
@@ -29,7 +29,7 @@ def executors() -> list[RunExecutor]:
 
 @pytest.fixture
 def recorder(executors: list[RunExecutor]) -> Iterator[Recorder]:
-    recorder = Recorder("one", lambda: NOW, lambda: executors, lambda retries: None)
+    recorder = Recorder(instance_named("one"), lambda: NOW, lambda: executors, lambda retries: None)
     yield recorder
     if recorder.is_alive():
         recorder.close(10)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.engine.executors import RunExecutor, ThreadExecutor
+from jobs.engine.instance import Instance
 from jobs.engine.recorder import Recorder
 from jobs.engine.run import ClaimedRun, Outcome
 from tests.jobs.engine.manual_scheduler import START
@@ -33,13 +34,13 @@ def pool(in_flight: int, buffered: int) -> RunExecutor:
 def test_no_run_is_taken_for_a_pool_with_more_runs_than_room() -> None:
     executor = pool(in_flight=5, buffered=3)
     assert executor.free() < 0
-    recorder = Recorder("one", now, lambda: [executor], lambda retries: None)
+    recorder = Recorder(Instance(""), now, lambda: [executor], lambda retries: None)
     assert recorder._take_buffered(executor) == []
     assert len(executor.buffered) == 3
 
 
 def test_the_run_that_was_buffered_first_is_taken_for_a_pool_with_room() -> None:
     executor = pool(in_flight=1, buffered=3)
-    recorder = Recorder("one", now, lambda: [executor], lambda retries: None)
+    recorder = Recorder(Instance(""), now, lambda: [executor], lambda retries: None)
     assert [run.id for run in recorder._take_buffered(executor)] == [100]
     assert recorder.in_hand == {100}

@@ -137,7 +137,7 @@ def test_a_heartbeat_finds_runs_that_nobody_owns_among_those_that_go_on() -> Non
     plan = plans_of(lambda: for_connection().housekeeping("1", NOW))
     assert scans(plan) == []
     assert "jobs_run_active" in plan
-    plan = plans_of(reaper._owners_without_row)
+    plan = plans_of(reaper.owners_without_row)
     assert scans(plan) == []
     assert "jobs_run_active" in plan
     plan = plans_of(lambda: Instance("1").release_lost(set(), NOW))
@@ -147,8 +147,8 @@ def test_a_heartbeat_finds_runs_that_nobody_owns_among_those_that_go_on() -> Non
 
 @pytest.mark.usefixtures("many_rows")
 def test_outcomes_are_written_by_id() -> None:
-    last = JobRun.objects.latest("pk").pk
-    plan = plans_of(lambda: for_connection().finish_runs([outcome(last, NOW, status=Status.SUCCEEDED.value)], "one"))
+    last = JobRun.objects.latest("pk")
+    plan = plans_of(lambda: for_connection().finish_runs([(last, outcome(last.pk, NOW, status=Status.SUCCEEDED.value))], "one"))
     assert scans(plan) == []
 
 
