@@ -100,7 +100,7 @@ class Dispatcher:
         return result.answered > 0
 
     def _claim_requested(self, now: datetime) -> bool:
-        return self._dispatch(claim_requested(self._statements, now, self._instance.id, self._capacities(now), CLAIM_LIMIT)).answered > 0
+        return self._dispatch(claim_requested(self._statements, self.plans, now, self._instance.id, self._capacities(now), CLAIM_LIMIT)).answered > 0
 
     def _capacities(self, now: datetime) -> Capacities:
         return {pool: executor.capacity(now, left_over=pool in self.pools_full) for pool, executor in self.pools.items()}

@@ -16,6 +16,7 @@ from jobs.engine.others import Others
 from jobs.engine.reaper import owners_without_row, reap, relieve
 from jobs.engine.statements import Housekeeping, Statements
 from jobs.models import JobRun
+from jobs.models.readable import attempt
 
 log = structlog.get_logger()
 
@@ -82,7 +83,7 @@ class Heartbeat:
 
     def set_clock(self) -> None:
         """Set the clock at the start: to the database's time; or to that of the last claim, if the clock was set back since."""
-        latest = JobRun.objects.order_by("-pk").values_list("queued_at", flat=True).first()
+        latest, _problem = attempt(JobRun.objects.order_by("-pk").values_list("queued_at", flat=True).first)
         reading = read_database_clock()
         self._clock.restart(reading.at, reading.middle)
         if latest is not None and (now := self._clock.now()) < latest < now + CLOCK_AHEAD_AT_MOST:

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from jobs.engine.retries import queue_retries_of_abandoned
 from jobs.models import JobRun, SchedulerInstance
+from jobs.models.readable import read_rows
 
 log = structlog.get_logger()
 
@@ -49,13 +50,9 @@ def settle_runs_of(instances: Sequence[str], now: datetime, reason: str = "its s
     with transaction.atomic():
         released = JobRun.objects.filter(instance__in=instances).queued().release(now)
         running = JobRun.objects.filter(instance__in=instances).running()
-        lost = list(running.select_for_update(of=("self",)).select_related("job"))
-        _abandon(lost, now, reason)
+        rows = read_rows(running.select_for_update(of=("self",)).select_related("job"))
+        lost = [*(run.pk for run in rows.readable), *rows.unreadable]
+        JobRun.objects.filter(pk__in=lost).abandon(now, reason)
+        queue_retries_of_abandoned(rows.readable, now)
     if lost or released:
-        log.warning("job_runs_abandoned", instances=list(instances), abandoned=len(lost), released=released, runs=[run.pk for run in lost[:20]], reason=reason)
-
-
-def _abandon(runs: Sequence[JobRun], now: datetime, reason: str) -> None:
-    """End runs whose process is gone, and queue the retries that their definitions ask for."""
-    JobRun.objects.filter(pk__in=[run.pk for run in runs]).abandon(now, reason)
-    queue_retries_of_abandoned(runs, now)
+        log.warning("job_runs_abandoned", instances=list(instances), abandoned=len(lost), released=released, runs=lost[:20], reason=reason)

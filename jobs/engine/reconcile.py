@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 from django.db import transaction
@@ -13,8 +14,9 @@ from django.db.models import Exists, F, Max, OuterRef
 from jobs.engine.claims import insert_answers
 from jobs.engine.plan import Plan
 from jobs.engine.plans import Plans
-from jobs.engine.statements import NewRun, for_connection
+from jobs.engine.statements import NewRun, for_connection, state_bytes
 from jobs.models import Cause, JobDefinition, JobRun, ScheduledJob, Status
+from jobs.models.readable import attempt, read_rows
 from jobs.schedule.policy import Answer, decide
 from jobs.schedule.schedule import UNSCHEDULABLE
 
@@ -27,19 +29,26 @@ AT_ONCE = 500
 def reconcile(plans: Plans, instance: str, now: datetime) -> int:
     """Apply up to AT_ONCE definitions whose revision is not applied; returns how many there were."""
     with for_connection().transaction():
-        definitions = _lock_unapplied(now)
-        entries = {row.pk: row for row in ScheduledJob.objects.select_for_update().filter(pk__in=[row.pk for row in definitions])}
+        definitions = _lock_unapplied(plans, now)
+        locked = ScheduledJob.objects.select_for_update().filter(pk__in=[row.pk for row in definitions])
+        entries = {row.pk: row for row in read_rows(locked).readable}  # one that cannot be read is made again
         applied = _applied_plans(plans, definitions, entries)
-        answered = _last_answered([row.pk for row in definitions if row.pk not in applied])
-        changes = [_change_of(row, entries.get(row.pk), applied.get(row.pk), answered.get(row.pk), now) for row in definitions]
+        answered = _last_answered([row.pk for row in definitions if row.pk not in applied], now)
+        changes = []
+        for row in definitions:
+            change, problem = attempt(partial(_change_of, row, entries.get(row.pk), applied.get(row.pk), answered.get(row.pk), now))
+            if change is None:
+                plans.set_aside(row.pk, problem)
+            else:
+                changes.append(change)
         _write_unanswered(changes, now)
         _write_entries(changes)
-        JobDefinition.objects.filter(pk__in=[row.pk for row in definitions]).update(applied_revision=F("revision"), applied_at=now, applied_by=instance)
+        JobDefinition.objects.filter(pk__in=[change.definition.pk for change in changes]).update(applied_revision=F("revision"), applied_at=now, applied_by=instance)
     for change in changes:
         change.log_outcome()
         if change.definition.is_registered and not change.problem:
             plans.cache(change.plan, change.next_run_time)
-    return len(changes)
+    return len(definitions)
 
 
 def restore_entries(now: datetime) -> int:
@@ -59,26 +68,35 @@ def _record_applied(now: datetime) -> None:
             recorded = applied.record_unrecorded(now, AT_ONCE)
 
 
-def _lock_unapplied(now: datetime) -> list[JobDefinition]:
-    """Lock and return unapplied definitions, each with its revision in the history."""
+def _lock_unapplied(plans: Plans, now: datetime) -> list[JobDefinition]:
+    """Lock and return unapplied definitions, each with its revision in the history.  Those that cannot be read are set aside."""
     unapplied = JobDefinition.objects.unapplied().select_for_update(no_key=True, skip_locked=True).order_by("pk")
-    definitions = list(unapplied[:AT_ONCE])
-    locked = JobDefinition.objects.filter(pk__in=[row.pk for row in definitions])
-    if locked.record_unrecorded(now, AT_ONCE):
-        definitions = list(locked.order_by("pk"))
-    return definitions
+    rows = read_rows(unapplied[:AT_ONCE])
+    locked = JobDefinition.objects.filter(pk__in=[row.pk for row in rows.readable])
+    definitions = list(locked.order_by("pk")) if locked.record_unrecorded(now, AT_ONCE) else rows.readable
+    unreadable = rows.unreadable | {row.pk: problem for row in definitions if (problem := attempt(partial(_state_of, row))[1])}
+    for job_id, problem in unreadable.items():
+        plans.set_aside(job_id, problem)
+    return [row for row in definitions if row.pk not in unreadable]
+
+
+def _state_of(definition: JobDefinition) -> bytes:
+    return Plan.of(definition).state
 
 
 def _applied_plans(plans: Plans, definitions: Sequence[JobDefinition], entries: dict[str, ScheduledJob]) -> dict[str, Plan]:
     """The plans that the entries hold.  An entry whose definition has applied revision 0 is to be made again."""
     known = [entries[row.pk] for row in definitions if row.applied_revision and row.pk in entries]
-    return plans.read([(entry.pk, None, bytes(entry.job_state)) for entry in known])
+    return plans.read([(entry.pk, None, state_bytes(entry.job_state)) for entry in known])
 
 
-def _last_answered(job_ids: Sequence[str]) -> dict[str, datetime]:
-    """The latest answered slot of each job: a new entry must not answer slots up to it again."""
+def _last_answered(job_ids: Sequence[str], now: datetime) -> dict[str, datetime]:
+    """The latest answered slot of each job: a new entry must not answer slots up to it again; `now` where it cannot be read."""
     runs = JobRun.objects.filter(job__in=job_ids, cause=Cause.SCHEDULE).order_by()
-    return dict(runs.values_list("job").annotate(latest=Max("scheduled_for")))
+    latest, _problem = attempt(lambda: dict(runs.values_list("job").annotate(latest=Max("scheduled_for"))))
+    if latest is not None:
+        return latest
+    return {job_ids[0]: now} if len(job_ids) == 1 else {job_id: at for each in job_ids for job_id, at in _last_answered([each], now).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,10 @@ class Vitals:
         """Write a heartbeat at the end of a tick; returns whether there is something to claim now."""
         scheduler = self._scheduler
         workers, problem = (scheduler.supervisor.serving, scheduler.supervisor.problem) if scheduler.supervisor is not None else (0, "")
+        plans = scheduler.dispatcher.plans
+        if plans.unreadable and plans.try_again():
+            scheduler.dispatcher.poll_again()
+        problem = "; ".join(filter(None, (problem, plans.problem)))
         try:
             released = scheduler.heartbeat.beat(list(scheduler.pools.values()), self._known_runs, workers, problem)
         except RowLost:

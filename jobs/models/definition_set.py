@@ -14,6 +14,7 @@ from jobs.clock import database_now
 from jobs.exceptions import JobExists, JobNotFound
 from jobs.models.author import CODE, Author
 from jobs.models.history import RecordedQuerySet
+from jobs.models.readable import attempt, read_rows
 from jobs.models.run import ACTIVE, Cause, JobRun
 from jobs.models.schedule_columns import SCHEDULE_FIELDS
 from jobs.models.scheduled import OVERDUE_AFTER
@@ -76,7 +77,9 @@ class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
         for function in all_functions():
             if (defaults := function.definition_defaults()) is None:
                 continue
-            row = self.filter(pk=function.name).first()
+            row, problem = attempt(self.filter(pk=function.name).first)
+            if problem:
+                continue  # it exists; whoever applies it sets it aside
             if row is not None:
                 row.follow_code(defaults)
             elif defaults["trigger"] != "interval" or defaults["interval_seconds"] != 0:
@@ -116,4 +119,4 @@ class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
         """Queue a run of each scheduled job whose function asks for one when a scheduler starts."""
         wanting = {entry.name for entry in all_functions() if entry.run_at_start is not None and entry.run_at_start()}
         jobs = self.current().filter(function__in=wanting, enabled=True).exclude(runs__status__in=ACTIVE)
-        return [JobRun.objects.request(job.pk, "scheduler", cause=Cause.START) for job in jobs if job.is_registered]
+        return [JobRun.objects.request(job.pk, "scheduler", cause=Cause.START) for job in read_rows(jobs).readable if job.is_registered]

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from django.db import connection, models
 from django.db.models import Exists, OuterRef
 
+from jobs.models.readable import read_rows
+
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -32,8 +34,9 @@ class RecordedQuerySet(models.QuerySet[Row]):
         model: Any = self.model
         history = model.history
         unrecorded = self.exclude(Exists(history.filter(id=OuterRef("pk"), revision=OuterRef("revision"))))
-        rows: list[Any] = list(unrecorded.select_for_update(no_key=True, skip_locked=True)[:limit])
-        known = {record.id: record for record in history.filter(id__in=[row.pk for row in rows]).order_by("revision", "history_id")}
+        rows: list[Any] = read_rows(unrecorded.select_for_update(no_key=True, skip_locked=True)[:limit]).readable
+        records = history.filter(id__in=[row.pk for row in rows]).order_by("revision", "history_id")
+        known: dict[str, Any] = {record.id: record for record in read_rows(records).readable}
         for row in rows:
             last = known.get(row.pk)
             if last is not None and row.scheduled_from <= last.scheduled_from and not row.has_schedule_of(last):

@@ -9,10 +9,10 @@ from django.db import connection
 
 from jobs.engine.statements.base import Statements
 from jobs.engine.statements.postgresql import PostgreSQLStatements
-from jobs.engine.statements.rows import UNSTORABLE, DueEntry, ExpectedClaim, FinishedRun, Housekeeping, NewRun, PendingWork
+from jobs.engine.statements.rows import UNSTORABLE, DueEntry, ExpectedClaim, FinishedRun, Housekeeping, NewRun, PendingWork, state_bytes
 from jobs.engine.statements.sqlite import SQLiteStatements
 
-__all__ = ["UNSTORABLE", "DueEntry", "ExpectedClaim", "FinishedRun", "Housekeeping", "NewRun", "PendingWork", "Statements", "for_connection"]
+__all__ = ["UNSTORABLE", "DueEntry", "ExpectedClaim", "FinishedRun", "Housekeeping", "NewRun", "PendingWork", "Statements", "for_connection", "state_bytes"]
 
 
 def for_connection() -> Statements:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+import structlog
 from django.db import connection
 
 from jobs.engine.statements.connection_use import ConnectionUse
-from jobs.engine.statements.rows import DueEntry, ExpectedClaim, FinishedRun, Housekeeping, NamedRun, NewRun, PendingWork, read_time_text
+from jobs.engine.statements.rows import DueEntry, ExpectedClaim, FinishedRun, Housekeeping, NamedRun, NewRun, PendingWork, read_time_text, state_bytes
 from jobs.models.instance import ALIVE_FOR
+from jobs.models.readable import UNREADABLE, attempt, is_damage
+
+log = structlog.get_logger()
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _due_entry(job_id: Any, at: Any, state: Any) -> DueEntry:
+    if not isinstance(job_id, str):
+        raise TypeError(f"the id is a {type(job_id).__name__}, expected a text")
+    return job_id, read_time_text(at), state_bytes(state)
 
 
 class Statements(ConnectionUse):
@@ -22,6 +34,8 @@ class Statements(ConnectionUse):
     raw_time: str
     lock_rows: str
     in_ids: str
+    row_id: str
+    """What tells an entry of the store, also one whose id is no text."""
     heartbeats: str
     """The ids and heartbeats of instances, as the text of a JSON object."""
 
@@ -44,9 +58,16 @@ class Statements(ConnectionUse):
 
     def pending_work(self, instance: str) -> PendingWork:
         with connection.cursor() as cursor:
-            cursor.execute(self.PENDING_WORK, [instance])
-            unapplied, next_run_time, next_request, cancelled = cursor.fetchone()
-        return PendingWork(unapplied is not None, self.read_time(next_run_time), self.read_time(next_request), bool(cancelled))
+            row, problem = attempt(lambda: cursor.execute(self.PENDING_WORK, [instance]).fetchone())
+        if row is None or problem:
+            return PendingWork(unapplied=True, next_run_time=LONG_AGO, next_request=LONG_AGO, cancelled=True)
+        unapplied, next_run_time, next_request, cancelled = row
+        return PendingWork(unapplied is not None, self._time_of_work(next_run_time), self._time_of_work(next_request), bool(cancelled))
+
+    def _time_of_work(self, value: Any) -> datetime | None:
+        """A time that cannot be read is one of work that is due: whoever reads the rows sets the damaged one aside."""
+        at, problem = attempt(lambda: self.read_time(value))
+        return LONG_AGO if problem else at
 
     def housekeeping(self, instance: str, database_now: datetime) -> Housekeeping:
         """The duties of an instance that has just written its heartbeat."""
@@ -73,7 +94,28 @@ class Statements(ConnectionUse):
                 f"WHERE next_run_time <= %s {where} ORDER BY next_run_time {order} LIMIT %s {self.lock_rows}",
                 arguments,
             )
-            return [(job_id, read_time_text(at), bytes(state)) for job_id, at, state in cursor.fetchall()]
+            try:
+                return [_due_entry(*row) for row in cursor.fetchall()]
+            except UNREADABLE as error:
+                if not is_damage(error):
+                    raise
+                self._mend_entries(cursor)
+        return []  # the next claim finds the others
+
+    def _mend_entries(self, cursor: Any) -> None:
+        """Set aside the entries that cannot be read; their jobs get new ones when they are applied again."""
+        cursor.execute(f"SELECT {self.row_id} FROM django_apscheduler_djangojob WHERE next_run_time IS NOT NULL")  # noqa: S608 -- see above
+        for (row_id,) in cursor.fetchall():
+            try:
+                cursor.execute(f"SELECT id, {self.raw_time}, job_state FROM django_apscheduler_djangojob WHERE {self.row_id} = %s", [row_id])  # noqa: S608 -- see above
+                _due_entry(*cursor.fetchone())
+            except UNREADABLE as error:
+                if not is_damage(error):
+                    raise
+                log.warning("job_set_aside", job=str(row_id), problem=f"its entry in the store cannot be read: {type(error).__name__}: {error}")
+                mended = f"SELECT id FROM django_apscheduler_djangojob WHERE {self.row_id} = %s"  # noqa: S608 -- see above
+                cursor.execute(f"UPDATE jobs_jobdefinition SET applied_revision = 0 WHERE id = ({mended})", [row_id])  # noqa: S608 -- see above
+                cursor.execute(f"UPDATE django_apscheduler_djangojob SET next_run_time = NULL WHERE {self.row_id} = %s", [row_id])  # noqa: S608 -- see above
 
     def occupied(self, job_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """By job: the number of its runs in progress anywhere, and the id of the oldest of them."""

@@ -115,6 +115,11 @@ class Housekeeping:
     """Whether the database has unfinished runs of this instance."""
 
 
+def state_bytes(value: Any) -> bytes:
+    """The `job_state` of an entry, whatever somebody has stored there; what is no state cannot be read as a plan."""
+    return bytes(value) if isinstance(value, (bytes, memoryview)) else str(value).encode(errors="replace")
+
+
 def read_time_text(text: str) -> datetime:
     """The time of a text in UTC without its offset."""
     return datetime.fromisoformat(text + "+00:00")  # replace(tzinfo=UTC) takes eight times as long

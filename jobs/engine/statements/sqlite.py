@@ -36,6 +36,7 @@ class SQLiteStatements(SQLiteConnectionUse, Statements):
     exclude_jobs = "id NOT IN (SELECT value FROM json_each(%s))"
     raw_time = "next_run_time || ''"  # an expression has no declared type, so Django's converter, ten times as slow, leaves it alone
     lock_rows = ""  # the transaction is IMMEDIATE: it is the only writer
+    row_id = "rowid"
     heartbeats = "json_group_object(id, heartbeat_at || '')"
     in_ids = "IN (SELECT value FROM json_each(%s))"
 

