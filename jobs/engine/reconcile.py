@@ -38,7 +38,7 @@ def reconcile(plans: Plans, instance: str, now: datetime) -> int:
         for row in definitions:
             change, problem = attempt(partial(_change_of, row, entries.get(row.pk), applied.get(row.pk), answered.get(row.pk), now))
             if change is None:
-                plans.set_aside(row.pk, problem)
+                plans.set_aside(row.pk, f"it cannot be scheduled: {problem}")
             else:
                 changes.append(change)
         _write_unanswered(changes, now)
@@ -74,7 +74,7 @@ def _lock_unapplied(plans: Plans, now: datetime) -> list[JobDefinition]:
     rows = read_rows(unapplied[:AT_ONCE])
     locked = JobDefinition.objects.filter(pk__in=[row.pk for row in rows.readable])
     definitions = list(locked.order_by("pk")) if locked.record_unrecorded(now, AT_ONCE) else rows.readable
-    unreadable = rows.unreadable | {row.pk: problem for row in definitions if (problem := attempt(partial(_state_of, row))[1])}
+    unreadable = rows.unreadable | {row.pk: f"it cannot be scheduled: {problem}" for row in definitions if (problem := attempt(partial(_state_of, row))[1])}
     for job_id, problem in unreadable.items():
         plans.set_aside(job_id, problem)
     return [row for row in definitions if row.pk not in unreadable]

@@ -9,6 +9,7 @@ from itertools import islice, pairwise
 from typing import cast
 
 from jobs.models import Cause, JobDefinition, JobRun
+from jobs.models.readable import UNREADABLE, in_pages, is_damage
 from jobs.schedule.schedule import Schedule
 
 NAMED_AT_MOST = 100
@@ -36,17 +37,22 @@ class Segment:
 
 def audit(since: datetime, now: datetime) -> Iterator[JobAudit]:
     """Audit every job, one at a time: slots later than `since` that should have been answered by `now`."""
-    for definition in JobDefinition.objects.select_related("scheduled").iterator(chunk_size=500):
+    for definition in in_pages(JobDefinition.objects.select_related("scheduled")):
         yield audit_job(definition, since, now)
 
 
 def audit_job(definition: JobDefinition, since: datetime, now: datetime) -> JobAudit:
     found = JobAudit(definition.pk)
+    if definition.unreadable:
+        found.problem = definition.unreadable
+        return found
     since = max(since, definition.pruned_until or since)
     try:
         for segment in _segments(definition, since, _answered_until(definition, now)):
             _audit_segment(definition, segment, found)
-    except (ValueError, KeyError, TypeError) as error:
+    except (*UNREADABLE, KeyError) as error:
+        if not is_damage(error):
+            raise
         found.problem = f"its history cannot be read: {type(error).__name__}: {error}"
     return found
 

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Greatest
 
 from jobs.models import JobDefinition, JobRun, RunTotal
+from jobs.models.readable import in_pages
 
 log = structlog.get_logger()
 
@@ -62,8 +63,8 @@ def delete(runs: Sequence[JobRun]) -> int:
 
 def _slices(now: datetime) -> Iterator[list[JobRun]]:
     rests: list[list[JobRun]] = []
-    for definition in JobDefinition.objects.only("id", "keep_runs", "keep_days").iterator(chunk_size=500):
-        until = _keep_from_or_none(definition, now)
+    for definition in in_pages(JobDefinition.objects.only("id", "keep_runs", "keep_days")):
+        until = None if definition.unreadable else _keep_from_or_none(definition, now)
         while until is not None:
             doomed = JobRun.objects.filter(job=definition, scheduled_for__lte=until).finished().order_by("scheduled_for")[:SLICE]
             runs = list(doomed.only("id", "job_id", "status", "scheduled_for"))

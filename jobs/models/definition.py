@@ -21,6 +21,7 @@ from jobs.models.code_defaults import CodeDefaults
 from jobs.models.definition_set import APPLIED_FIELDS, JobDefinitionQuerySet
 from jobs.models.fields import WholeNumberField
 from jobs.models.history import ChangeRecord
+from jobs.models.readable import ReadableModel
 from jobs.models.run import JobRun
 from jobs.models.schedule_columns import ScheduleColumns
 from jobs.registry import get_function
@@ -32,7 +33,7 @@ MAX_KEEP_DAYS = 36_500
 """A hundred years; 740,000 days before now is no date."""
 
 
-class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
+class JobDefinition(CodeDefaults, ScheduleColumns, ReadableModel):
     """A job as staff define it: which function, when, with what arguments, and what to do when a run fails.
 
     A scheduler applies each row whose `applied_revision` differs from its `revision`.
@@ -82,6 +83,7 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
         ordering = ("id",)
+        base_manager_name = "objects"
         permissions = (("run_jobdefinition", "Can run jobs"), ("pause_jobdefinition", "Can pause and resume jobs"))
         indexes = (models.Index(fields=["id"], name="jobs_unapplied", condition=~Q(applied_revision=F("revision"))),)
         constraints = (
@@ -125,6 +127,8 @@ class JobDefinition(CodeDefaults, ScheduleColumns, models.Model):
     @property
     def problem(self) -> str | None:
         """Why this row cannot be scheduled or run, or None: it was damaged by hand, or its function is gone."""
+        if self.unreadable:
+            return self.unreadable
         try:
             get_function(self.function)
             validate_timezone(self.timezone)

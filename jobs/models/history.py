@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from django.db import connection, models
 from django.db.models import Exists, OuterRef
 
-from jobs.models.readable import read_rows
+from jobs.models.readable import ReadableModel, ReadableQuerySet, read_rows
 
-Row = TypeVar("Row", bound=models.Model)
+Row = TypeVar("Row", bound=ReadableModel)
 
 
-class ChangeRecord(models.Model):
+class ChangeRecord(ReadableModel):
     """Columns of a history record beside the time and the user of django-simple-history."""
 
     source = models.CharField(max_length=10, default="shell")
@@ -23,7 +23,7 @@ class ChangeRecord(models.Model):
         abstract = True
 
 
-class RecordedQuerySet(models.QuerySet[Row]):
+class RecordedQuerySet(ReadableQuerySet[Row]):
     """Rows with a revision, whose history must hold a record of each revision: an audit reads from it which schedule was in force."""
 
     def record_unrecorded(self, now: datetime, limit: int) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from jobs.models.readable import ReadableModel, ReadableQuerySet
+
 ALIVE_FOR = timedelta(seconds=10)
 """An instance is alive while its last heartbeat, and running while its last completed tick, is no older than this."""
 
@@ -16,7 +18,7 @@ def _ticked_recently(now: datetime) -> models.Q:
     return models.Q(last_tick_at__range=(now - ALIVE_FOR, now + ALIVE_FOR), stopping=False)
 
 
-class SchedulerInstanceQuerySet(models.QuerySet["SchedulerInstance"]):
+class SchedulerInstanceQuerySet(ReadableQuerySet["SchedulerInstance"]):
     def running(self, now: datetime) -> SchedulerInstanceQuerySet:
         """Instances that completed a tick recently."""
         return self.filter(_ticked_recently(now))
@@ -38,7 +40,7 @@ class SchedulerInstanceQuerySet(models.QuerySet["SchedulerInstance"]):
         return self.exclude(heartbeat_at__range=(now - ALIVE_FOR, now + ALIVE_FOR))
 
 
-class SchedulerInstance(models.Model):
+class SchedulerInstance(ReadableModel):
     """One scheduler process.  The row lives from its first tick to its clean end, or until it is reaped."""
 
     id = models.CharField(max_length=100, primary_key=True)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.clock import database_now
 from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
+from jobs.models.readable import ReadableModel, ReadableQuerySet
 from jobs.schedule.kinds import Status
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ class SqlLiteral(models.Value):
         return f"'{self.value}'", ()
 
 
-class JobRunQuerySet(models.QuerySet["JobRun"]):
+class JobRunQuerySet(ReadableQuerySet["JobRun"]):
     def active(self) -> JobRunQuerySet:
         """Runs that have not ended."""
         return self.filter(status__in=[SqlLiteral(Status.QUEUED), SqlLiteral(Status.RUNNING)])
@@ -141,7 +142,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         return known
 
 
-class JobRun(models.Model):
+class JobRun(ReadableModel):
     """One attempt for a slot or a request.  Schedulers write the rows; the web server only requests runs and cancels them."""
 
     job = models.ForeignKey("jobs.JobDefinition", models.PROTECT, related_name="runs", db_index=False)
@@ -173,6 +174,7 @@ class JobRun(models.Model):
         verbose_name = _("run")
         verbose_name_plural = _("runs")
         ordering = ("-id",)
+        base_manager_name = "objects"
         permissions = (("cancel_jobrun", "Can cancel runs"),)
         indexes = (
             models.Index(fields=["job"], name="jobs_run_active", condition=Q(status__in=ACTIVE)),

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from django.db import models
 
+from jobs.models.readable import ReadableModel, ReadableQuerySet
+
 OVERDUE_AFTER = timedelta(seconds=10)
 
 
@@ -14,7 +16,7 @@ def is_overdue(next_run_time: datetime | None, now: datetime) -> bool:
     return next_run_time is not None and next_run_time < now - OVERDUE_AFTER
 
 
-class ScheduledJob(models.Model):
+class ScheduledJob(ReadableModel):
     """A job's entry in the store: when it fires next, and the plan that was applied to it.
 
     An unmanaged view of django-apscheduler's own table, so that the web side can join it without importing
@@ -25,8 +27,11 @@ class ScheduledJob(models.Model):
     next_run_time = models.DateTimeField(null=True)
     job_state = models.BinaryField()
 
+    objects = ReadableQuerySet["ScheduledJob"].as_manager()
+
     class Meta:
         managed = False
+        base_manager_name = "objects"
         db_table = "django_apscheduler_djangojob"
 
     def __str__(self) -> str:
