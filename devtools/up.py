@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from devtools.environment import PYTHON, REPOSITORY, prepare
@@ -54,7 +55,9 @@ def manage(arguments: list[str]) -> int:
 
 def site_environment(*, demo: bool) -> dict[str, str]:
     """This process's environment, with defaults for the variables that must be set."""
-    VAR.mkdir(exist_ok=True)
+    VAR.mkdir(mode=0o700, exist_ok=True)
+    with suppress(PermissionError):  # another user's
+        VAR.chmod(0o700)
     defaults = {
         "VS_SECRET_KEY": _secret_key(),
         # As in production, but without a TLS proxy in front.

@@ -5,3 +5,6 @@ class VsadminConfig(AppConfig):
     name = "vsadmin"
     label = "vsadmin"
     verbose_name = "vsadmin"
+
+    def ready(self) -> None:
+        from vsadmin import checks  # noqa: F401  registers the system checks

@@ -12,6 +12,7 @@ from django.core.management.utils import get_random_secret_key
 from vsadmin import __version__
 from vsadmin.environment import BASE_DIR, database_settings, read_environment
 from vsadmin.logging import logging_settings
+from vsadmin.private_files import private_database, private_folder
 
 ENV = read_environment()
 
@@ -101,7 +102,9 @@ TEMPLATES: list[dict[str, Any]] = [
 
 DATABASES = {"default": database_settings(ENV.database_url)}
 if ENV.database_url.startswith("sqlite:///var/"):  # not tracked by git, so a fresh clone has no such folder
-    (BASE_DIR / "var").mkdir(exist_ok=True)
+    private_folder(BASE_DIR / "var")
+if ENV.database_url.startswith("sqlite:"):
+    private_database(DATABASES["default"]["NAME"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
