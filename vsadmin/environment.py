@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MAX_INTERVAL_SECONDS = 31_622_400  # a leap year
+DIFFERENT_CHARACTERS = 8
+"""In a secret: 32 random characters have more of them practically always, `aaaa…` and `abcabc…` have fewer."""
 
 
 def _zone(name: str) -> str:
@@ -43,6 +45,10 @@ def _http_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(expected)
     return url.rstrip("/")
+
+
+def _looks_random(secret: str, length: int) -> bool:
+    return len(secret) >= length and len(set(secret)) >= DIFFERENT_CHARACTERS
 
 
 IntervalSeconds = Annotated[int, Field(ge=0, le=MAX_INTERVAL_SECONDS)]
@@ -108,8 +114,8 @@ class Environment(BaseSettings):
     @field_validator("api_key_admin", "api_key_monitor")
     @classmethod
     def _long_enough(cls, value: str) -> str:
-        if value and len(value) < 16:
-            raise ValueError("expected at least 16 characters")
+        if value and not _looks_random(value, 32):
+            raise ValueError(f"expected at least 32 random characters ({DIFFERENT_CHARACTERS} different ones), as `./dev secret` prints")
         return value
 
     @field_validator("database_url")
@@ -120,8 +126,9 @@ class Environment(BaseSettings):
 
     @model_validator(mode="after")
     def _secret_key_unless_debugging(self) -> Environment:
-        if len(self.secret_key) < 50 and not self.debug:
-            raise ValueError("VS_SECRET_KEY: expected 50 random characters or more, as `./dev secret` prints (or VS_DEBUG=true on your own machine)")
+        if not _looks_random(self.secret_key, 50) and not self.debug:
+            expected = f"expected 50 random characters or more ({DIFFERENT_CHARACTERS} different ones), as `./dev secret` prints"
+            raise ValueError(f"VS_SECRET_KEY: {expected} (or VS_DEBUG=true on your own machine)")
         return self
 
     @model_validator(mode="after")

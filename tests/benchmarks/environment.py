@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-KEY = "an-admin-key-of-the-benchmarks"
+KEY = "an-admin-key-of-the-benchmarks-0123456789"
 
 
 def environment(database_url: str, tree: Path = REPOSITORY) -> dict[str, str]:

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.health.asking import ask, scheduler
+from tests.support.api import ADMIN_KEY
 from tests.support.cluster import Cluster
 from tests.support.processes import Site
 from tests.support.waiting import wait_until
@@ -40,12 +41,12 @@ def test_probes_answer_in_time_while_postgresql_hangs(remote_site: Site, migrate
 
 
 def test_probes_answer_in_time_though_requests_hang_in_every_thread_but_one(remote_site: Site, migrated_cluster: Cluster) -> None:
-    remote_site.start_web(VS_API_KEY_ADMIN="k" * 20)
+    remote_site.start_web(VS_API_KEY_ADMIN=ADMIN_KEY)
     assert ask(remote_site, "/healthz").status_code == 200
     migrated_cluster.freeze()
 
     def request_jobs(_number: int) -> int:
-        answer = httpx2.get(f"{remote_site.base_url}/api/v1alpha1/jobs", headers={"X-API-Key": "k" * 20}, timeout=60, trust_env=False)
+        answer = httpx2.get(f"{remote_site.base_url}/api/v1alpha1/jobs", headers={"X-API-Key": ADMIN_KEY}, timeout=60, trust_env=False)
         return answer.status_code
 
     with ThreadPoolExecutor(20) as pool:
@@ -74,8 +75,8 @@ def test_probes_answer_in_time_while_postgresql_is_gone(remote_site: Site, migra
 
 
 def test_the_api_says_503_while_postgresql_is_gone(remote_site: Site, migrated_cluster: Cluster) -> None:
-    remote_site.start_web(VS_API_KEY_ADMIN="k" * 20)
+    remote_site.start_web(VS_API_KEY_ADMIN=ADMIN_KEY)
     migrated_cluster.stop()
-    answer = ask(remote_site, "/api/v1alpha1/jobs", within=3, **{"X-API-Key": "k" * 20})
+    answer = ask(remote_site, "/api/v1alpha1/jobs", within=3, **{"X-API-Key": ADMIN_KEY})
     assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "5"

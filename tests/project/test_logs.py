@@ -116,7 +116,7 @@ def test_probes_leave_no_line_when_all_is_well(site: Site) -> None:
 
 def test_secrets_stay_out_of_the_log(site: Site) -> None:
     site.env["VS_LOG_LEVEL"] = "DEBUG"
-    site.env["VS_API_KEY_ADMIN"] = key = "only-for-tests-admin-key"
+    site.env["VS_API_KEY_ADMIN"] = key = "only-for-tests-admin-key-0123456789"
     site.start_web()
     site.http()
     site.anonymous(**{"X-API-Key": key}).get("/api/v1alpha1/jobs")

@@ -81,10 +81,13 @@ def test_only_the_environment_module_reads_the_environment() -> None:
         ("VS_LOG_LEVEL", "chatty", "'DEBUG', 'INFO'"),
         ("VS_DEBUG", "perhaps", "boolean"),
         ("VS_HTTPS", "perhaps", "boolean"),
-        ("VS_API_KEY_ADMIN", "hunter2", "expected at least 16 characters"),
-        ("VS_API_KEY_MONITOR", "hunter2", "expected at least 16 characters"),
+        ("VS_API_KEY_ADMIN", "hunter2", "expected at least 32 random characters"),
+        ("VS_API_KEY_ADMIN", "0123456789abcdef0123456789abcde", "expected at least 32 random characters"),
+        ("VS_API_KEY_ADMIN", "k" * 64, "expected at least 32 random characters"),
+        ("VS_API_KEY_MONITOR", "abcdefg" * 8, "expected at least 32 random characters"),
         ("VS_SECRET_KEY", "", "expected 50 random characters"),
         ("VS_SECRET_KEY", "hunter2", "expected 50 random characters"),
+        ("VS_SECRET_KEY", "s" * 64, "expected 50 random characters"),
         ("VS_TRUSTED_PROXIES", "127.0.0.1,hunter2", "expected addresses or networks"),
         ("VS_ENVIRONMENT", "x" * 101, "at most 100 characters"),
     ],
@@ -110,7 +113,7 @@ def test_a_bad_value_stops_the_start_before_anything_else_is_said() -> None:
 
 
 def test_the_same_key_for_both_roles_is_refused_without_showing_it() -> None:
-    key = "hunter2-hunter2-hunter2"
+    key = "hunter2-hunter2-hunter2-0123456789"
     stopped = manage("check", VS_SECRET_KEY=SECRET_KEY_FOR_TESTS, VS_API_KEY_ADMIN=key, VS_API_KEY_MONITOR=key)
     assert stopped.stderr.splitlines() == ["vsadmin: VS_API_KEY_MONITOR: expected another key than VS_API_KEY_ADMIN"]
 

@@ -14,8 +14,8 @@ from jobs.monitoring.exposition import OPENMETRICS, TEXT
 from jobs.registry import job, unregister
 from vsadmin.api.rate_limit import rate_limit
 
-ADMIN_KEY = "an-admin-key-of-the-tests"
-MONITOR_KEY = "a-monitor-key-of-the-tests"
+ADMIN_KEY = "an-admin-key-of-the-tests-0123456789"
+MONITOR_KEY = "a-monitor-key-of-the-tests-0123456789"
 ROOT = "/api/v1alpha1"
 
 

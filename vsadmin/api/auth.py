@@ -95,15 +95,20 @@ def _given_key(headers: Mapping[str, str]) -> str:
 
 
 def identify(request: HttpRequest) -> Caller:
-    """The caller of a request; raises Unauthorized, CsrfFailed or TooManyRequests."""
+    """The caller of a request; raises Unauthorized, CsrfFailed or TooManyRequests.
+
+    The request is counted against its address before anything is checked, and given back when it is admitted:
+    after too many failures not even the right key is looked at.
+    """
     peer = client_address(request)
+    _count(f"peer {peer}")
     try:
         key = _given_key(request.headers)
         caller = caller_of_key(key) if key else caller_of_session(request)
     except Unauthorized as error:
-        _count(f"peer {peer}")
         log.warning("auth_failed", reason=error.reason, path=request.path[:200], method=request.method, peer=peer)
         raise
+    rate_limit.give_back(f"peer {peer}")
     _count(caller.name)
     return caller
 

@@ -39,6 +39,12 @@ class RateLimit:
             bucket.tokens -= 1
         return 0
 
+    def give_back(self, caller: str) -> None:
+        """Return a token that was taken for a request which does not count."""
+        with self._lock:
+            if bucket := self._buckets.get(caller):
+                bucket.tokens = min(bucket.tokens + 1, self.per_minute)
+
     def forget(self) -> None:
         """Give every caller a full bucket."""
         with self._lock:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
+from tests.support.api import ADMIN_KEY
 from tests.support.processes import Site
 
 
 def test_the_docs_page_works_from_local_files_under_the_strict_policy(site: Site, page: Page) -> None:
-    site.start_web(VS_API_KEY_ADMIN="an-admin-key-of-the-tests")
+    site.start_web(VS_API_KEY_ADMIN=ADMIN_KEY)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -62,12 +62,12 @@ def test_reads_and_writes_at_once_lose_nothing_while_the_scheduler_works(site: S
 
 
 @pytest.mark.once
-def test_many_wrong_keys_disturb_nobody(site: Site) -> None:
+def test_among_many_wrong_keys_the_right_one_is_not_checked_either(site: Site) -> None:
     site.start_web(VS_API_KEY_ADMIN=ADMIN_KEY, VS_API_REQUESTS_PER_MINUTE="6")
     bad = [httpx2.get(f"{site.base_url}/api/v1alpha1/jobs", headers={"X-API-Key": "wrong"}, trust_env=False).status_code for _ in range(20)]
     assert Counter(bad).keys() == {401, 429}
     answer = httpx2.get(f"{site.base_url}/api/v1alpha1/jobs", headers={"X-API-Key": ADMIN_KEY}, trust_env=False)
-    assert answer.status_code == 200
+    assert answer.status_code == 429  # else the attempts above could go on, and the right one would be noticed
 
 
 @pytest.mark.once
