@@ -1,21 +1,23 @@
-"""API keys and their roles."""
+"""API keys and their roles, and the attempts to log in."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from vsadmin.api.exceptions import KeyNotFound
 
 NOTE_USE_EVERY = timedelta(minutes=1)
+LOGIN_WINDOW = timedelta(minutes=15)
 _SHAPE = re.compile(r"(vs_[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _NO_KEY = hashlib.sha256(b"").hexdigest()
 
@@ -102,3 +104,40 @@ class ApiKey(models.Model):
     def revoke(self, now: datetime) -> bool:
         """Revoke the key permanently; False when it was revoked before."""
         return bool(ApiKey.objects.filter(pk=self.pk, revoked_at__isnull=True).update(revoked_at=now))
+
+
+class LoginAttemptQuerySet(models.QuerySet["LoginAttempt"]):
+    def take(self, source: str, limit: int, now: datetime) -> int:
+        """Count one attempt of `source`; 0 when it is allowed, else the seconds until the next one is.
+
+        Each statement is atomic by itself, so that attempts at the same time in several processes are all counted.
+        """
+        self.filter(Q(since__lte=now - LOGIN_WINDOW) | Q(since__gt=now + LOGIN_WINDOW)).delete()
+        self.bulk_create([LoginAttempt(source=source, since=now)], ignore_conflicts=True)
+        if self.filter(source=source, count__lt=limit).update(count=F("count") + 1):
+            return 0
+        since = self.filter(source=source).values_list("since", flat=True).first() or now
+        return max(math.ceil((since + LOGIN_WINDOW - now).total_seconds()), 1)
+
+    def give_back(self, source: str) -> None:
+        """Do not count the last attempt of `source`."""
+        self.filter(source=source, count__gt=0).update(count=F("count") - 1)
+
+    def forget(self, source: str) -> None:
+        self.filter(source=source).delete()
+
+
+class LoginAttempt(models.Model):
+    """The attempts to log in with one name, or from one address, since a time: in the database, so that all web processes count together."""
+
+    source = models.CharField(max_length=100, primary_key=True)
+    count = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField(db_index=True)
+
+    objects = LoginAttemptQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()  # nobody edits these rows
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.count}"

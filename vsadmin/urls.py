@@ -5,9 +5,11 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from vsadmin.api.api import api
+from vsadmin.login import LoginForm
 from vsadmin.views import metrics
 
 admin.autodiscover()
+admin.site.login_form = LoginForm
 admin.site.site_url = None  # the site is the admin; there is nothing else to view
 
 urlpatterns = [
