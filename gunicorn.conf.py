@@ -6,11 +6,14 @@ Command-line options override them, such as `--bind 0.0.0.0:8000 --workers 4`.
 from typing import Any
 
 from vsadmin.environment import read_environment
+from vsadmin.http.limits import MAX_HEAD_BYTES
 from vsadmin.logging import logging_settings
 
 bind = "127.0.0.1:8000"
+worker_class = "vsadmin.http.buffering_worker.BufferingWorker"
 workers = 1
 threads = 8
+worker_connections = 500  # fewer than the usual 1,024 open files of a process
 timeout = 30
 graceful_timeout = 25  # systemd and `./dev up` kill after 30 s
 # gunicorn would open a Unix socket by which other processes can control it.
@@ -23,8 +26,8 @@ forwarded_allow_ips = ""
 logconfig_dict = logging_settings(read_environment().log_level)
 accesslog = None
 
-# An API key of 100 kB gets the same 401 as any unknown key; gunicorn's default limit would answer 400 in HTML.
-limit_request_field_size = 131_072
+# One field may take the whole head, which the worker limits; gunicorn's default would answer a large API key in HTML.
+limit_request_field_size = MAX_HEAD_BYTES
 
 
 def post_worker_init(worker: Any) -> None:

@@ -11,6 +11,7 @@ from django.core.management.utils import get_random_secret_key
 
 from vsadmin import __version__
 from vsadmin.environment import BASE_DIR, database_settings, read_environment
+from vsadmin.http.limits import MAX_BODY_BYTES
 from vsadmin.logging import logging_settings
 from vsadmin.private_files import private_database, private_folder
 
@@ -152,7 +153,7 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 if ENV.trusted_proxies:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 NINJA_PAGINATION_MAX_LIMIT = 200
 
 LOG_LEVEL = ENV.log_level
