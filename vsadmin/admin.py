@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from vsadmin.models import ApiKey
+from vsadmin.models import ApiKey, Role
 
 
 @admin.register(ApiKey)
@@ -32,6 +32,15 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own c
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         return () if obj is None else tuple(self.get_fields(request, obj))
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "role":
+            kwargs["choices"] = [(role.value, role.label) for role in Role if role.may_be_given_by(request.user)]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Filters in the address: only those of the page.  `?sha256__startswith=` would tell the hash letter by letter."""
+        return lookup.split("__", maxsplit=1)[0] in self.list_filter
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False  # a revoked key stays as a record of past access

@@ -8,6 +8,7 @@ import math
 import re
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -18,6 +19,9 @@ from vsadmin.api.exceptions import KeyNotFound
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 LOGIN_WINDOW = timedelta(minutes=15)
+ADMINISTRATORS = "vsadmin.administrate"
+"""A permission that exists in no table, so that only the admin key and superusers have it."""
+
 _SHAPE = re.compile(r"(vs_[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _NO_KEY = hashlib.sha256(b"").hexdigest()
 
@@ -25,6 +29,10 @@ _NO_KEY = hashlib.sha256(b"").hexdigest()
 class Role(models.TextChoices):
     ADMIN = "admin", _("admin: everything")
     MONITOR = "monitor", _("monitor: health, metrics, versions, mods and server status")
+
+    def may_be_given_by(self, user: Any) -> bool:
+        """Nobody makes a key that may do more than they may themselves; the admin key may do everything."""
+        return self == Role.MONITOR or bool(user.has_perm(ADMINISTRATORS))
 
 
 def digest(key: str) -> str:

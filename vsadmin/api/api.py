@@ -25,9 +25,7 @@ from vsadmin.api.auth import guards
 from vsadmin.api.exceptions import BodyTooLarge, MalformedBody, Unauthorized, UnknownParameters
 from vsadmin.api.openapi import Schema
 from vsadmin.game.api import router as game_router
-
-ADMINISTRATORS = "vsadmin.administrate"
-"""A permission that exists in no table, so that only the admin key and superusers have it."""
+from vsadmin.models import ADMINISTRATORS
 
 KINDS = {
     "str": "a string",

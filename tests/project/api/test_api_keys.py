@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils.timezone import now
@@ -92,3 +93,29 @@ def test_admin_revokes_and_never_deletes(admin_client: Client) -> None:
     admin_client.post(f"/admin/vsadmin/apikey/{row.pk}/change/", {"name": "renamed", "role": "monitor"})
     row.refresh_from_db()
     assert (row.name, row.role) == ("backup", "admin")
+
+
+def staff(*permissions: str) -> Client:
+    user = User.objects.create_user("anna", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_nobody_makes_a_key_that_may_do_more_than_they_may() -> None:
+    client = staff("add_apikey", "view_apikey")
+    fields = {"name": "mine", "expires_at_0": "", "expires_at_1": ""}
+    refused = client.post("/admin/vsadmin/apikey/add/", fields | {"role": "admin"})
+    assert "admin is not one of the available choices" in refused.content.decode()
+    assert not ApiKey.objects.exists()
+    client.post("/admin/vsadmin/apikey/add/", fields | {"role": "monitor"})
+    assert ApiKey.objects.get().role == "monitor"
+
+
+@pytest.mark.parametrize("lookup", ["sha256__startswith", "sha256", "sha256__regex", "prefix__startswith"])
+def test_keys_are_not_filtered_by_what_the_page_does_not_offer(lookup: str) -> None:
+    row, _key = ApiKey.objects.issue("backup", "admin", "tester")
+    client = staff("view_apikey")
+    assert client.get("/admin/vsadmin/apikey/", {lookup: row.sha256[:1]}).status_code == 400
+    assert "backup" in client.get("/admin/vsadmin/apikey/", {"role__exact": "admin"}).content.decode()
