@@ -8,3 +8,6 @@ class VsadminConfig(AppConfig):
 
     def ready(self) -> None:
         from vsadmin import checks  # noqa: F401  registers the system checks
+        from vsadmin.user_names import reserve_names
+
+        reserve_names()
