@@ -142,7 +142,7 @@ def resume_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> A
 
 
 @router.post("/jobs/{job_id}/restore", response=Answer[JobData], summary="Restore an archived job")
-@needs("jobs.change_jobdefinition")
+@needs("jobs.delete_jobdefinition")
 def restore_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
     JobDefinition.objects.find(job_id).restore(_author(request))
     return _job(job_id, response)

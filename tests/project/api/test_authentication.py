@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils.timezone import now
 from structlog.testing import capture_logs
 
+from jobs.models import JobDefinition
 from tests.support.api import ADMIN_KEY, ROOT, Caller, data, problem
 from tests.support.rows import make_job
 from vsadmin.api.api import api
@@ -147,6 +148,24 @@ def test_staff_do_by_session_what_their_permissions_say() -> None:
     assert data(session.post("/jobs/backup/run", **session.with_token()), 202)["run"]["requested_by"] == "anna"
     problem(session.patch("/jobs/backup", {"enabled": False}, **session.with_token()), 403, "FORBIDDEN")
     problem(session.get("/runs"), 403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize(("permission", "may"), [("delete_jobdefinition", True), ("change_jobdefinition", False)])
+def test_restoring_takes_the_permission_to_archive_in_the_api_and_in_the_admin(permission: str, *, may: bool) -> None:
+    session = staff("view_jobdefinition", permission)
+    for restore in (_restore_by_api, _restore_in_admin):
+        make_job(archived_at=now())
+        restore(session)
+        assert (JobDefinition.objects.get().archived_at is None) == may
+        JobDefinition.objects.all().delete()
+
+
+def _restore_by_api(session: Session) -> None:
+    session.post("/jobs/backup/restore", **session.with_token())
+
+
+def _restore_in_admin(session: Session) -> None:
+    session.client.post("/admin/jobs/jobdefinition/backup/restore/", {"confirmed": "1"}, headers=session.with_token())
 
 
 def test_a_session_needs_its_csrf_token_for_a_change_and_a_key_does_not(admin: Caller) -> None:
