@@ -65,6 +65,7 @@ class Environment(BaseSettings):
     allowed_hosts: Annotated[list[str], NoDecode] = ["localhost", "127.0.0.1", "[::1]"]
     trusted_proxies: Annotated[list[str], NoDecode] = []
     https: bool = True
+    session_idle_minutes: Annotated[int, Field(ge=5, le=44_640)] = 480
     database_url: str = "sqlite:///var/vsadmin.sqlite3"
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"

@@ -42,4 +42,8 @@ def test_a_proxy_is_believed_about_https_only_when_it_is_named(site: Site) -> No
     answer = site.anonymous(**{"X-Forwarded-Proto": "https"}).get("/admin/login/")
     assert answer.status_code == 200
     assert answer.headers["Strict-Transport-Security"]
-    assert "Secure" in answer.headers["Set-Cookie"]
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-csrftoken=")  # browsers accept it only when the three conditions below hold
+    assert "Secure" in cookie
+    assert "Path=/;" in cookie
+    assert "Domain" not in cookie

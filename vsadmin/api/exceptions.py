@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.conf import settings
+
 
 class Refusal(Exception):
     """Base: the response has this status and code."""
@@ -40,7 +42,9 @@ class CsrfFailed(Forbidden):
     code = "CSRF_FAILED"
 
     def __init__(self) -> None:
-        super().__init__("with a session, send the value of the cookie csrftoken in the header X-CSRFToken for every change; an API key needs no token")
+        super().__init__(
+            f"with a session, send the value of the cookie {settings.CSRF_COOKIE_NAME} in the header X-CSRFToken for every change; an API key needs no token"
+        )
 
 
 class BodyTooLarge(Refusal):

@@ -25,7 +25,7 @@ function showLog(answer) {
 }
 
 async function follow() {
-  const answer = await (await fetch(`${page.dataset.follow}?log_from=${received}`)).json();
+  const answer = await (await fetch(`${page.dataset.follow}?log_from=${received}`, { headers: { "X-Requested-With": "live" } })).json();
   showLog(answer);
   showProgress(answer.progress);
   const badge = page.querySelector("[data-run-status] .vs-badge");
