@@ -18,6 +18,7 @@ from django.db import connections
 import health.checks
 import jobs.checks
 import jobs.conf
+import vsadmin.checks
 from jobs import left_open
 from jobs.checks import TAG
 from jobs.exceptions import FunctionExists
@@ -182,7 +183,7 @@ def test_a_scheduler_does_not_start_with_an_error(settings: Any) -> None:
 
 def test_the_documented_checks_are_those_that_exist() -> None:
     documented = re.findall(r"^\| `(\w+\.[EW]\d{3})` \|", DOCS.read_text(), re.MULTILINE)
-    sources = [Path(str(module.__file__)).read_text() for module in (jobs.checks, health.checks)]
+    sources = [Path(str(module.__file__)).read_text() for module in (jobs.checks, health.checks, vsadmin.checks)]
     assert sorted(documented) == sorted(set(re.findall(r'id="(\w+\.[EW]\d{3})"', "".join(sources))))
 
 
