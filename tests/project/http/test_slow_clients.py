@@ -64,7 +64,8 @@ def is_served(site: Site) -> bool:
 SLOW = {
     "nothing": b"",
     "half of a head": HEAD + b"X-Slow: ",
-    "half of a body": POST + b"Content-Length: 1000\r\n\r\nusername=",
+    # The cookie makes Django look for the token in the body.
+    "half of a body": POST + b"Cookie: csrftoken=" + b"t" * 32 + b"\r\nContent-Length: 1000\r\n\r\nusername=",
     "half of the next request": HEAD + b"\r\n" + HEAD,
 }
 
