@@ -10,6 +10,7 @@ import structlog
 
 from jobs import conf
 from jobs.clock import Clock, database_now, read_database_clock
+from jobs.engine.exceptions import RowLost
 from jobs.engine.executors import RunExecutor
 from jobs.engine.instance import Instance
 from jobs.engine.others import Others
@@ -22,10 +23,6 @@ log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 2.0
 CLOCK_AHEAD_AT_MOST = timedelta(days=1)
-
-
-class RowLost(Exception):
-    """This instance's row is gone, or older than what it has written: what it claimed is not its own any more."""
 
 
 class Heartbeat:

@@ -11,8 +11,9 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from jobs.engine.backoff import Backoff
 from jobs.engine.dispatcher import Dispatcher
+from jobs.engine.exceptions import RowLost
 from jobs.engine.executors import RunExecutor
-from jobs.engine.heartbeat import Heartbeat, RowLost
+from jobs.engine.heartbeat import Heartbeat
 from jobs.engine.instance import Instance
 from jobs.engine.notifier import Notifier
 from jobs.engine.recorder import Recorder
@@ -93,6 +94,9 @@ class Vitals:
         """
         if isinstance(error, ThreadEnded) or _is_outage(error):
             return
+        if isinstance(error, RowLost):
+            self._start_anew()
+            return
         try:
             self._scheduler.heartbeat.report(self._scheduler.backoff.problem)
         except RowLost:
@@ -113,7 +117,7 @@ class Vitals:
         scheduler.dispatcher.plans.clear()
         scheduler.dispatcher.poll_again()
         scheduler.start_over()
-        log.warning("scheduler_started_anew", instance=scheduler.instance.id, before=old, problem="its row was gone, or older than its last heartbeat")
+        log.warning("scheduler_started_anew", instance=scheduler.instance.id, before=old, problem="its row or a run's id was not its own any more")
 
     def _known_runs(self) -> set[int]:
         known = set(self._scheduler.recorder.in_hand)

@@ -16,6 +16,10 @@ def is_overdue(next_run_time: datetime | None, now: datetime) -> bool:
     return next_run_time is not None and next_run_time < now - OVERDUE_AFTER
 
 
+class ScheduledJobQuerySet(ReadableQuerySet["ScheduledJob"]):
+    """Entries of the store, also damaged ones."""
+
+
 class ScheduledJob(ReadableModel):
     """A job's entry in the store: when it fires next, and the plan that was applied to it.
 
@@ -27,7 +31,7 @@ class ScheduledJob(ReadableModel):
     next_run_time = models.DateTimeField(null=True)
     job_state = models.BinaryField()
 
-    objects = ReadableQuerySet["ScheduledJob"].as_manager()
+    objects = ScheduledJobQuerySet.as_manager()
 
     class Meta:
         managed = False

@@ -12,6 +12,7 @@ from typing import Any
 
 from apscheduler.executors.base import BaseExecutor
 
+from jobs.engine.exceptions import RowLost
 from jobs.engine.execute import stopped
 from jobs.engine.pools import Capacity
 from jobs.engine.run import ClaimedRun, Outcome
@@ -93,8 +94,9 @@ class RunExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no typ
     # -- runs ---------------------------------------------------------------------------------------
 
     def submit(self, run: ClaimedRun) -> None:
-        """Start a run whose row says running."""
-        self.in_flight[run.id] = run
+        """Start a run whose row says running.  Raises RowLost when a run that is in progress has its id: the database went back in time."""
+        if self.in_flight.setdefault(run.id, run) is not run:
+            raise RowLost
         self._start_run(run)
 
     def flush(self) -> None:

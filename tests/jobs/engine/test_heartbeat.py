@@ -10,8 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from jobs.clock import Clock
+from jobs.engine.exceptions import RowLost
 from jobs.engine.executors import ThreadExecutor
-from jobs.engine.heartbeat import Heartbeat, RowLost
+from jobs.engine.heartbeat import Heartbeat
 from jobs.engine.instance import Instance
 from jobs.engine.statements import Housekeeping, PendingWork, Statements, for_connection
 from jobs.models import DatabaseEnvironment, JobRun, SchedulerInstance
