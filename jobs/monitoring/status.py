@@ -10,6 +10,7 @@ from django.db import connection
 
 from jobs import conf
 from jobs.models.instance import ALIVE_FOR
+from jobs.models.readable import attempt
 from jobs.models.scheduled import OVERDUE_AFTER
 
 # The clock of the web server is not used: it may differ from the clock that wrote the rows.
@@ -23,7 +24,7 @@ _QUERY = """
            (SELECT COUNT(*) FROM running),
            (SELECT COALESCE(SUM(threads_stuck), 0) FROM running),
            (SELECT MAX(problem) FROM living),
-           (SELECT MAX(last_tick_at) FROM jobs_schedulerinstance),
+           (SELECT MAX(last_tick_at) FROM jobs_schedulerinstance WHERE last_tick_at BETWEEN '1970-01-01' AND '9999-12-30'),
            (SELECT name FROM jobs_databaseenvironment WHERE id = 1),
            (SELECT now FROM clock)
 """
@@ -84,5 +85,5 @@ def _row() -> tuple[int, int, int, int, str | None, datetime | None, str | None,
         times = {"now": write(now), "alive": write(now - ALIVE_FOR), "ahead": write(now + ALIVE_FOR), "overdue": write(now - OVERDUE_AFTER)}
         cursor.execute(_QUERY.format(now="%(now)s", alive="%(alive)s", ahead="%(ahead)s", overdue="%(overdue)s"), times)
         jobs, overdue, running, stuck, problem, last_tick, environment, _now = cursor.fetchone()
-        read = datetime.fromisoformat
-        return jobs, overdue, running, stuck, problem, None if last_tick is None else read(last_tick).replace(tzinfo=UTC), environment, now
+        ticked, _problem = attempt(lambda: None if last_tick is None else datetime.fromisoformat(last_tick).replace(tzinfo=UTC))
+        return jobs, overdue, running, stuck, problem, ticked, environment, now
