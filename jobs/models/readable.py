@@ -78,7 +78,7 @@ class ReadableModel(models.Model):
 
 def _fits(column: Any, value: Any) -> bool:
     if value is None:
-        return bool(column.null)
+        return column.null or isinstance(column, models.JSONField)  # JSON has a null of its own
     return all(isinstance(value, kind) for of, kind in TYPES.items() if isinstance(column, of))
 
 

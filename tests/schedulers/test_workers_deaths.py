@@ -104,7 +104,7 @@ def test_the_death_of_the_fork_server_ends_its_workers_and_another_takes_its_pla
     [server] = {psutil.Process(pid).ppid() for pid in workers}
     os.kill(server, signal.SIGKILL)
     assert schedulers.wait_for_end(run).status == "abandoned"
-    assert not any(alive(pid) for pid in workers)
+    wait_until(lambda: not any(alive(pid) for pid in workers), message="a worker outlives the fork server")
     wait_until(lambda: len(workers_of(process)) == 2, 15, "no new workers")
     schedulers.wait_for_runs("witness", len(schedulers.runs("witness")) + 2, "succeeded")
 
