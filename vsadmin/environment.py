@@ -22,6 +22,18 @@ DIFFERENT_CHARACTERS = 8
 """In a secret: 32 random characters have more of them practically always, `aaaa…` and `abcabc…` have fewer."""
 
 
+POSTGRESQL_OPTIONS = {
+    "application_name": "vsadmin",
+    "connect_timeout": 5,
+    # A server that has vanished is noticed after 11 s, and not after 2 h without traffic or 15 min with it.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Seconds, except for tcp_user_timeout, which PostgreSQL's client library takes in milliseconds."""
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -175,7 +187,7 @@ def database_settings(url: str) -> dict[str, Any]:
             # No pool: scheduler threads would wait for its connections until they time out.
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {"connect_timeout": 5, "application_name": "vsadmin"} | dict(parse_qsl(parts.query)),
+            "OPTIONS": POSTGRESQL_OPTIONS | dict(parse_qsl(parts.query)),
         }
     raise ValueError("expected sqlite:///path or postgres://user:password@host:port/name")
 

@@ -86,6 +86,10 @@ class Recorder(threading.Thread):
         self._statements = for_connection()
         if self.adopt_connection:
             self.adopt_connection()
+        with self._statements.guarded():
+            self._record_until_closed()
+
+    def _record_until_closed(self) -> None:
         pause = 0.05
         try:
             while not (self._closing.is_set() and (self.idle or self._given_up)):

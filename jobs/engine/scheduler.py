@@ -94,7 +94,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self.dispatcher.pools = self.pools
         BaseScheduler.start(self, paused)
         self.notifier.start()
-        with self.statements.shared_connection() as self.recorder.adopt_connection:
+        with self.statements.guarded(), self.statements.shared_connection() as self.recorder.adopt_connection:
             self.recorder.start()
             try:
                 self._main_loop()

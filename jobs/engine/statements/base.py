@@ -20,6 +20,9 @@ log = structlog.get_logger()
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
+APPLIED = "id NOT IN (SELECT id FROM jobs_jobdefinition WHERE NOT (applied_revision = revision))"
+"""Of an entry of the store: its definition, if any, is applied.  The condition is that of the index `jobs_unapplied`."""
+
 
 def _due_entry(job_id: Any, at: Any, state: Any) -> DueEntry:
     if not isinstance(job_id, str):
@@ -78,7 +81,10 @@ class Statements(ConnectionUse):
         return Housekeeping(environment, orjson.loads(others or "{}"), bool(ownerless), bool(failing), bool(active))
 
     def lock_due(self, now: datetime, longest: int, latest: int, excluded: Sequence[str]) -> tuple[list[DueEntry], list[DueEntry]]:
-        """Lock and return due entries: the `longest` due ones and, if there are more, the `latest` that came due."""
+        """Lock and return due entries: the `longest` due ones and, if there are more, the `latest` that came due.
+
+        Without those of definitions that are not applied: a confirmed edit is obeyed by a scheduler that was frozen meanwhile, too.
+        """
         first = self._lock_due(now, "ASC", longest, excluded)
         if len(first) < longest or not latest:
             return first, []
@@ -91,7 +97,7 @@ class Statements(ConnectionUse):
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, {self.raw_time}, job_state FROM django_apscheduler_djangojob "  # noqa: S608 -- only constants of this class are filled in
-                f"WHERE next_run_time <= %s {where} ORDER BY next_run_time {order} LIMIT %s {self.lock_rows}",
+                f"WHERE next_run_time <= %s AND {APPLIED} {where} ORDER BY next_run_time {order} LIMIT %s {self.lock_rows}",
                 arguments,
             )
             try:

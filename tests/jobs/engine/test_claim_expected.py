@@ -17,7 +17,7 @@ from jobs.engine.claim_result import ClaimResult
 from jobs.engine.pools import THREADS
 from jobs.models import JobDefinition, JobRun
 from tests.jobs.engine.concurrently import at_the_same_time, while_held
-from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, answers, capacities, define, seconds
+from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, answers, capacities, define, edit_at, seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +52,19 @@ def test_an_expected_claim_takes_few_queries(count: int, on_sqlite: int) -> None
     with CaptureQueriesContext(connection) as captured:
         assert len(claim_expected(scheduler, START + seconds(60)).start) == count
     assert len(captured) == (1 if connection.vendor == "postgresql" else on_sqlite)
+
+
+@pytest.mark.parametrize("changes", [{"enabled": False}, {"interval_seconds": 3600}, {"archived_at": START}])
+def test_a_claim_starts_only_what_is_applied(changes: dict[str, Any]) -> None:
+    """A scheduler that was frozen while a job was edited goes on with a claim, and has not seen the edit."""
+    scheduler = applied("edited", "untouched")
+    edit_at(JobDefinition.objects.get(pk="edited"), START + seconds(30), **changes)
+    now = START + seconds(61)
+    started = claim_expected(scheduler, now).start + scheduler.claims.claim_rows(now, capacities(now), 1000).start
+    assert [run.job_id for run in started] == ["untouched"]
+    scheduler.reconcile(now)
+    assert not claim_expected(scheduler, now).start
+    assert answers("edited") == []
 
 
 def test_late_slots_share_one_run_whose_reason_says_so() -> None:
