@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -14,10 +13,9 @@ from vsadmin.private_files import open_to_others
 @checks.register("security")
 def check_private_files(**_options: Any) -> list[checks.CheckMessage]:
     """Settings tighten what they may; a file of another user needs its owner."""
-    database = settings.DATABASES["default"]
-    if not database["ENGINE"].endswith("sqlite3"):
+    if settings.DATABASE_FILE is None:
         return []
     return [
         checks.Warning(f"{path} can be read or written by other users of this machine", hint=f"as its owner: chmod 600 {path}", id="vsadmin.W001")
-        for path in open_to_others(Path(database["NAME"]))
+        for path in open_to_others(settings.DATABASE_FILE)
     ]

@@ -151,6 +151,12 @@ class Environment(BaseSettings):
         return self
 
 
+def database_file(url: str) -> Path | None:
+    """The file of a database address, None for PostgreSQL's."""
+    scheme, _, rest = url.partition("://")
+    return BASE_DIR / rest.removeprefix("/") if scheme == "sqlite" else None
+
+
 def database_settings(url: str) -> dict[str, Any]:
     """Django's `DATABASES["default"]` for `sqlite:///path` or `postgres://user:password@host:port/name?option=value`.
 
@@ -163,7 +169,8 @@ def database_settings(url: str) -> dict[str, Any]:
             raise ValueError("expected sqlite:///relative/path or sqlite:////absolute/path")
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": BASE_DIR / path,
+            # Settings make a missing file, privately (`private_files.py`); a connection does not, should somebody delete it later.
+            "NAME": f"{(BASE_DIR / path).as_uri()}?mode=rw",
             "OPTIONS": {
                 # A transaction that reads first and then writes fails with SQLITE_BUSY when another one wrote in between,
                 # without waiting for the timeout; BEGIN IMMEDIATE takes the write lock first, and waits for it.

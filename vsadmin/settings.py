@@ -10,7 +10,7 @@ from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
 from vsadmin import __version__
-from vsadmin.environment import BASE_DIR, database_settings, read_environment
+from vsadmin.environment import BASE_DIR, database_file, database_settings, read_environment
 from vsadmin.http.limits import MAX_BODY_BYTES
 from vsadmin.logging import logging_settings
 from vsadmin.private_files import private_database, private_folder
@@ -103,10 +103,11 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DATABASES = {"default": database_settings(ENV.database_url)}
+DATABASE_FILE = database_file(ENV.database_url)
 if ENV.database_url.startswith("sqlite:///var/"):  # not tracked by git, so a fresh clone has no such folder
     private_folder(BASE_DIR / "var")
-if ENV.database_url.startswith("sqlite:"):
-    private_database(DATABASES["default"]["NAME"])
+if DATABASE_FILE is not None:
+    private_database(DATABASE_FILE)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

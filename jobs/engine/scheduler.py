@@ -187,6 +187,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def tick(self) -> float:
         """Do what there is to do; returns the seconds until there may be more."""
+        self.statements.check_file()
         if not self._prepared:
             self._prepare()
         if not self._registered and self.heartbeat.foreign is None:
@@ -224,6 +225,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
 
     def start_over(self) -> None:
         """Let the next tick prepare and register as the first one did."""
+        self.statements.follow_file()
         self._prepared = self._registered = self._preloaded = False
 
     def _after_record(self, retries: bool) -> None:  # noqa: FBT001 -- called by the recorder alone

@@ -92,10 +92,10 @@ class Vitals:
 
         Not without one of its threads: then its runs do not go on, and another instance settles them.
         """
-        if isinstance(error, ThreadEnded) or _is_outage(error):
-            return
         if isinstance(error, RowLost):
             self._start_anew()
+            return
+        if isinstance(error, ThreadEnded) or _is_outage(error):
             return
         try:
             self._scheduler.heartbeat.report(self._scheduler.backoff.problem)

@@ -36,7 +36,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "vsadmin.settings"
 django.setup()
 from django.db import connection
 connection.cursor().execute("create table one (x)")
-print(*sorted(f"{name} {os.stat(connection.settings_dict['NAME'].with_name(name)).st_mode & 0o777:o}" for name in os.listdir(os.environ["FOLDER"])), sep=",")
+folder = os.environ["FOLDER"]
+print(*sorted(f"{name} {os.stat(os.path.join(folder, name)).st_mode & 0o777:o}" for name in os.listdir(folder)), sep=",")
 """
 
 
@@ -75,8 +76,7 @@ def test_a_database_that_others_may_read_is_named_by_a_check(tmp_path: Path, mon
     path = tmp_path / "shared.sqlite3"
     path.touch()
     path.chmod(0o644)
-    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": path}}
-    monkeypatch.setattr("vsadmin.checks.settings", SimpleNamespace(DATABASES=databases))
+    monkeypatch.setattr("vsadmin.checks.settings", SimpleNamespace(DATABASE_FILE=path))
     [warning] = check_private_files()
     assert (warning.id, warning.hint) == ("vsadmin.W001", f"as its owner: chmod 600 {path}")
     private_database(path)

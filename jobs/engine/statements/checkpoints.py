@@ -34,7 +34,7 @@ class Checkpoints(threading.Thread):
         self._exclusive = exclusive
         self._pages = 0
         self._wanted = threading.Event()
-        self._closing = False
+        self._closing = self._reconnect = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -52,6 +52,10 @@ class Checkpoints(threading.Thread):
             self._pages = 0
             self._wanted.set()
 
+    def reconnect(self) -> None:
+        """Open the file anew before the next checkpoint."""
+        self._reconnect = True
+
     def run(self) -> None:
         while self._wanted.wait() and not self._closing:
             self._wanted.clear()
@@ -65,6 +69,9 @@ class Checkpoints(threading.Thread):
         connection.close()
 
     def _checkpoint(self) -> None:
+        if self._reconnect:
+            self._reconnect = False
+            connection.close()
         self._copy()
         with self._exclusive():
             self._copy()

@@ -14,6 +14,7 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
 from jobs.engine.statements.checkpoints import PAGES, Checkpoints
+from jobs.engine.statements.database_file import DatabaseFile
 
 TUNING = ("PRAGMA cache_size = -32000", f"PRAGMA wal_autocheckpoint = {4 * PAGES}")
 """32 MB of cached pages: runs of many jobs touch one page each.  SQLite's own checkpoints come late: `Checkpoints` does them first.  81 µs a run without, 74 with."""
@@ -45,8 +46,18 @@ class ConnectionUse(ABC):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """A transaction of the tick or the recorder; never nested."""
-        with self.exclusive(), transaction.atomic():
-            yield
+        with self.exclusive():
+            self.check_file()
+            with transaction.atomic():
+                yield
+
+    @abstractmethod
+    def check_file(self) -> None:
+        """Raise OperationalError when the database's file is gone, FileReplaced when it is another one."""
+
+    @abstractmethod
+    def follow_file(self) -> None:
+        """Take the file that is there now for the database."""
 
     @abstractmethod
     def shared_connection(self) -> AbstractContextManager[Callable[[], None] | None]:
@@ -88,6 +99,7 @@ class SQLiteConnectionUse(ConnectionUse):
     _lock = threading.RLock()
     """Held by the thread that uses the shared connection."""
     _checkpoints: ClassVar[Checkpoints | None] = None
+    _file: ClassVar[DatabaseFile | None] = None
     """Of the process that shares its connection."""
 
     @property
@@ -99,10 +111,11 @@ class SQLiteConnectionUse(ConnectionUse):
         ours = connections[DEFAULT_DB_ALIAS]
         ours.inc_thread_sharing()
         try:
+            SQLiteConnectionUse._file = DatabaseFile()
             with Checkpoints(self.exclusive) as SQLiteConnectionUse._checkpoints:
                 yield lambda: connections.__setitem__(DEFAULT_DB_ALIAS, ours)
         finally:
-            SQLiteConnectionUse._checkpoints = None
+            SQLiteConnectionUse._checkpoints = SQLiteConnectionUse._file = None
             ours.dec_thread_sharing()
 
     @contextmanager
@@ -118,6 +131,15 @@ class SQLiteConnectionUse(ConnectionUse):
         with connection.cursor() as cursor:
             for pragma in TUNING:
                 cursor.execute(pragma)
+
+    def check_file(self) -> None:
+        if self._file is not None:
+            self._file.check()
+
+    def follow_file(self) -> None:
+        if self._checkpoints is not None:
+            SQLiteConnectionUse._file = DatabaseFile()
+            self._checkpoints.reconnect()
 
     def drop_connection(self, error: Exception) -> None:
         """Not when the file is locked or the disk full: closing the last connection truncates the WAL, and the next few claims would just fit."""
@@ -136,6 +158,12 @@ class PostgreSQLConnectionUse(ConnectionUse):
 
     def shared_connection(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def check_file(self) -> None:
+        """The server knows its files."""
+
+    def follow_file(self) -> None:
+        """The server knows its files."""
 
     def exclusive(self, seconds: float = -1) -> AbstractContextManager[object]:
         return nullcontext()
