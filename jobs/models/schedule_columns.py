@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models.fields import WholeNumberField
 from jobs.schedule.kinds import MAX_INTERVAL_SECONDS, Trigger
 from jobs.schedule.schedule import Schedule
-from jobs.schedule.triggers import TICK
+from jobs.schedule.triggers import TICK, CronSimTrigger
 from jobs.schedule.validators import cron_problem, validate_moment, validate_timezone
 
 SCHEDULE_FIELDS = frozenset(
@@ -100,4 +100,10 @@ class ScheduleColumns(models.Model):
             problems["ends_at"] = gettext("The end must be later than the start.")
         if self.trigger == Trigger.INTERVAL and self.jitter_seconds and self.jitter_seconds >= max(self.interval_seconds, 1):
             problems["jitter_seconds"] = gettext("The jitter must be shorter than the interval.")
+        if self.trigger == Trigger.CRON and self.jitter_seconds and "cron" not in problems:
+            gap = CronSimTrigger(self.cron).shortest_gap()
+            if gap is not None and timedelta(seconds=self.jitter_seconds) >= gap:
+                problems["jitter_seconds"] = gettext("The jitter must be shorter than the shortest time between two runs, %(seconds)d s.") % {
+                    "seconds": gap.total_seconds()
+                }
         return problems

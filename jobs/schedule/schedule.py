@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from heapq import heappop, heappush
+from itertools import islice, takewhile
 from typing import Any, Self, cast
 
 from cronsim import CronSimError
@@ -78,7 +81,7 @@ class Schedule:
         if after >= FOREVER - TICK:
             return None
         try:
-            return self._plain_next(after) if not self.jitter_seconds else self._jittered_next(after)
+            return self._plain_next(after) if not self.jitter_seconds else next(self._jittered(after), None)
         except OverflowError:
             return None  # the next one would come after the year 9999
 
@@ -88,14 +91,27 @@ class Schedule:
         slot = self.slots.after(after)
         return slot if slot is not None and (self.ends_at is None or slot <= self.ends_at) else None
 
-    def _jittered_next(self, after: datetime) -> datetime | None:
-        slot, best = self._plain_next(after - timedelta(seconds=self.jitter_seconds)), None
-        while slot is not None and (best is None or slot < best):
-            fire = slot + self._offset(slot)
-            if fire > after and (best is None or fire < best):
-                best = fire
-            slot = self._plain_next(slot)
-        return best
+    def _plain(self, after: datetime) -> Iterator[datetime]:
+        """The slots later than `after`, between start and end."""
+        if self.starts_at is not None and after < self.starts_at:
+            after = self.starts_at - TICK
+        for slot in self.slots.walk(after):
+            if self.ends_at is not None and slot > self.ends_at:
+                return
+            yield slot
+
+    def _jittered(self, after: datetime) -> Iterator[datetime]:
+        """The fire times later than `after`, in order.  A slot fires no earlier than it is, so what is due before the next slot is complete."""
+        waiting: list[datetime] = []
+        latest = after
+        for slot in self._plain(after - timedelta(seconds=self.jitter_seconds)):
+            while waiting and waiting[0] <= slot:
+                if (fire := heappop(waiting)) > latest:  # two slots may fire at the same moment
+                    yield (latest := fire)
+            heappush(waiting, slot + self._offset(slot))
+        for fire in sorted(set(waiting)):
+            if fire > latest:
+                yield fire
 
     def due(self, first: datetime, now: datetime) -> Due:
         """Account for all fire times from `first` (itself one) up to `now` without ever listing them."""
@@ -123,19 +139,23 @@ class Schedule:
 
     def fire_times(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Every fire time later than `after` and no later than `until`, one at a time."""
-        fire = self.next_fire_time(after)
-        while fire is not None and fire <= until:
-            yield fire
-            fire = self.next_fire_time(fire)
+        return takewhile(lambda fire: fire <= until, self._walk(after))
 
     def upcoming(self, after: datetime, count: int) -> list[datetime]:
         """The next `count` fire times later than `after`; fewer when the schedule ends before."""
-        times: list[datetime] = []
-        fire = self.next_fire_time(after)
-        while fire is not None and len(times) < count:
-            times.append(fire)
-            fire = self.next_fire_time(fire)
-        return times
+        return list(islice(self._walk(after), count))
+
+    def _walk(self, after: datetime) -> Iterator[datetime]:
+        """What `next_fire_time` returns one by one, by one walk over the slots."""
+        if self.fires_after is not None and self.fires_after > after:
+            after = self.fires_after
+        if not self.enabled or after >= FOREVER - TICK:
+            return
+        with suppress(OverflowError):  # the next one would come after the year 9999
+            for fire in self._plain(after) if not self.jitter_seconds else self._jittered(after):
+                yield fire
+                if fire >= FOREVER - TICK:
+                    return
 
     def describe(self) -> str:
         """The schedule in words, in the active language; a damaged one says that it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
@@ -16,6 +17,10 @@ from jobs.schedule.validators import expand_cron
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 
+CALENDAR_BEGINS = datetime(2024, 1, 1, tzinfo=UTC)
+CALENDAR_DAYS = 28 * 1461 // 4
+"""After 28 years dates fall on the same days of the week again."""
+
 # The last slot of a long downtime is searched in wider and wider windows that end now.
 LOOK_BACK = (timedelta(hours=1), DAY, timedelta(days=32), timedelta(days=367), timedelta(days=9 * 366))
 
@@ -26,8 +31,12 @@ class SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type
     __slots__ = ()
 
     @abstractmethod
+    def walk(self, after: datetime) -> Iterator[datetime]:
+        """The slots later than `after`, one at a time.  Raises OverflowError after the year 9999."""
+
     def after(self, at: datetime) -> datetime | None:
         """The first slot later than `at`."""
+        return next(self.walk(at), None)
 
     @abstractmethod
     def count(self, after: datetime, until: datetime) -> int:
@@ -54,7 +63,13 @@ class AnchoredIntervalTrigger(SlotTrigger):
     def _index(self, at: datetime) -> int:
         return max((at - self.anchor) // self.interval, -1)
 
-    def after(self, at: datetime) -> datetime | None:
+    def walk(self, after: datetime) -> Iterator[datetime]:
+        slot = self.after(after)
+        while True:
+            yield slot
+            slot += self.interval
+
+    def after(self, at: datetime) -> datetime:
         return self.anchor + max((at - self.anchor) // self.interval + 1, 0) * self.interval
 
     def count(self, after: datetime, until: datetime) -> int:
@@ -73,22 +88,19 @@ class CronSimTrigger(SlotTrigger):
     def __init__(self, expression: str, zone: str = "UTC") -> None:
         self.expression = expand_cron(expression)
         self.zone = UTC if zone == "UTC" else ZoneInfo(zone)
-        Cron(self.expression, datetime(2024, 1, 1, tzinfo=UTC))  # so that a bad expression fails here and not in a tick
+        Cron(self.expression, CALENDAR_BEGINS)  # so that a bad expression fails here and not in a tick
 
-    def _slots(self, after: datetime) -> Iterator[datetime]:
+    def walk(self, after: datetime) -> Iterator[datetime]:
         # Inside an hour that comes twice, cronsim starts again at its first pass; slots that are not later are dropped.
         for slot in Cron(self.expression, after.astimezone(self.zone)):
             if (fires_at := slot.astimezone(UTC)) > after:
                 yield fires_at
 
     def _between(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        for slot in self._slots(after):
+        for slot in self.walk(after):
             if slot > until:
                 return
             yield slot
-
-    def after(self, at: datetime) -> datetime | None:
-        return next(self._slots(at), None)
 
     def count(self, after: datetime, until: datetime) -> int:
         """Whole days without a clock change are counted by arithmetic, so that years take milliseconds."""
@@ -108,7 +120,7 @@ class CronSimTrigger(SlotTrigger):
 
     def _count_days(self, start: datetime, end: datetime) -> int:
         """Slots from midnight `start` up to, not including, midnight `end`."""
-        fields = Cron(self.expression, datetime(2024, 1, 1, tzinfo=UTC))
+        fields = Cron(self.expression, CALENDAR_BEGINS)
         slots_a_day = len(fields.minutes) * len(fields.hours)
         total, midnight = 0, start
         while midnight < end:
@@ -121,6 +133,16 @@ class CronSimTrigger(SlotTrigger):
             midnight = following
         return total
 
+    def shortest_gap(self) -> timedelta | None:
+        """The shortest time between two slots on a clock that never changes; None when there is only one slot."""
+        fields = Cron(self.expression, CALENDAR_BEGINS)
+        minutes = sorted(60 * hour + minute for hour in fields.hours for minute in fields.minutes)
+        gaps = [timedelta(minutes=later - earlier) for earlier, later in pairwise(minutes)]
+        night = DAY - timedelta(minutes=minutes[-1] - minutes[0])
+        if (days := _fewest_days_between(fields)) is not None:
+            gaps.append(night + timedelta(days=days - 1))
+        return min(gaps, default=None)
+
     def last(self, after: datetime, until: datetime) -> datetime | None:
         for window in LOOK_BACK:
             start = max(after, until - window)
@@ -132,6 +154,21 @@ class CronSimTrigger(SlotTrigger):
         return None
 
 
+def _fewest_days_between(fields: Cron) -> int | None:
+    """Days between two dates of a cron expression, where they are closest; None when there is only one date."""
+    fewest, latest = None, None
+    for number in range(CALENDAR_DAYS):
+        date = (CALENDAR_BEGINS + number * DAY).date()
+        if date.month not in fields.months or not fields.match_day(date):
+            continue
+        if latest is not None:
+            fewest = min(fewest or CALENDAR_DAYS, number - latest)
+            if fewest == 1:
+                break
+        latest = number
+    return fewest
+
+
 class OnceTrigger(SlotTrigger):
     """One slot, or none: without a time this is the trigger of manual jobs."""
 
@@ -140,8 +177,9 @@ class OnceTrigger(SlotTrigger):
     def __init__(self, run_at: datetime | None) -> None:
         self.run_at = run_at
 
-    def after(self, at: datetime) -> datetime | None:
-        return self.run_at if self.run_at is not None and self.run_at > at else None
+    def walk(self, after: datetime) -> Iterator[datetime]:
+        if self.run_at is not None and self.run_at > after:
+            yield self.run_at
 
     def count(self, after: datetime, until: datetime) -> int:
         return int(self.last(after, until) is not None)

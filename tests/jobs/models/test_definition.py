@@ -54,6 +54,14 @@ BAD = [
 TOGETHER: dict[str, dict[str, Any]] = {"cron": {"trigger": "cron"}, "ends_at": {"starts_at": START}, "run_at": {"trigger": "once"}}
 
 
+def test_jitter_is_shorter_than_the_shortest_time_between_two_runs() -> None:
+    definition = define("a")
+    definition.edit(STAFF, trigger="cron", cron="0,30 1 * * *", jitter_seconds=1799)
+    with pytest.raises(ValidationError) as refused:
+        definition.edit(STAFF, jitter_seconds=1800)
+    assert refused.value.message_dict == {"jitter_seconds": ["The jitter must be shorter than the shortest time between two runs, 1800 s."]}
+
+
 @pytest.mark.parametrize(("field", "value", "words"), BAD)
 def test_bad_input_is_refused_at_its_field_and_nothing_is_stored(field: str, value: Any, words: str) -> None:
     definition = define("a")
