@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from vsadmin.api.api import api
 from vsadmin.login import LoginForm
+from vsadmin.outage import page_of_error
 from vsadmin.views import metrics
 
 admin.autodiscover()
@@ -18,3 +19,5 @@ urlpatterns = [
     path("api/v1alpha1/", api.urls),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = page_of_error

@@ -1,4 +1,4 @@
-"""Whether this process can serve: the database answers, and no migration is missing."""
+"""Whether this process can serve: the database answers and takes writes, and no migration is missing."""
 
 from __future__ import annotations
 
@@ -21,8 +21,19 @@ def missing_migrations() -> list[str]:
     return sorted(f"{app}.{name}" for app, name in _known_migrations() - applied.keys())
 
 
+def is_read_only() -> bool:
+    """Whether the database takes no writes, as a replica and a primary that is being replaced.  Raises DatabaseError."""
+    if connection.vendor != "postgresql":
+        return False  # a SQLite file that cannot be written says so at each write
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only') = 'on'")
+        return bool(cursor.fetchone()[0])
+
+
 def why_not_ready() -> str | None:
     """The reason why this process should get no requests, or None.  Raises DatabaseError."""
+    if is_read_only():
+        return "the database is read-only"
     if missing := missing_migrations():
         shown = ", ".join(missing[:3]) + (f", … ({len(missing)} in all)" if len(missing) > 3 else "")
         return f"the database lacks migrations: {shown}; run `manage.py migrate`"

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils.timezone import now
 from ninja.security import APIKeyCookie, APIKeyHeader, HttpBearer
@@ -25,6 +25,7 @@ from vsadmin.api.exceptions import CsrfFailed, Forbidden, TooManyRequests, Unaut
 from vsadmin.api.rate_limit import rate_limit
 from vsadmin.http.client_address import client_address
 from vsadmin.models import ApiKey, Role
+from vsadmin.outage import is_outage
 
 log = structlog.get_logger()
 
@@ -74,7 +75,9 @@ def caller_of_key(key: str) -> Caller:
         raise Unauthorized(f"{problem} key")
     try:
         row.note_use(at)
-    except OperationalError as error:  # a locked database must not refuse a caller that only reads
+    except DatabaseError as error:  # one that is locked or read-only must not refuse a caller that only reads
+        if not is_outage(error):
+            raise
         log.warning("api_key_use_not_noted", prefix=row.prefix, problem=str(error)[:200])
     return Caller.of_key(f"key {row.name}", row.role)
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja.errors import ValidationError as RequestInvalid
 
 from jobs import exceptions as jobs_errors
 from vsadmin.api.exceptions import TooManyRequests, Unauthorized, UnknownParameters
+from vsadmin.outage import RETRY_SECONDS, is_outage
 
 log = structlog.get_logger()
 
@@ -24,9 +25,6 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     jobs_errors.RevisionMismatch: (412, "REVISION_MISMATCH"),
     jobs_errors.UnknownFunction: (422, "UNKNOWN_FUNCTION"),
     jobs_errors.IdempotencyKeyReused: (422, "IDEMPOTENCY_KEY_REUSED"),
-    # The request itself may be valid.
-    OperationalError: (503, "DATABASE_UNAVAILABLE"),
-    InterfaceError: (503, "DATABASE_UNAVAILABLE"),
 }
 BY_STATUS = {
     400: ("BAD_REQUEST", "the request cannot be parsed"),
@@ -35,7 +33,6 @@ BY_STATUS = {
     405: ("METHOD_NOT_ALLOWED", "the route does not support this method; the header Allow lists those it supports"),
     500: ("INTERNAL_ERROR", "unexpected error; the log has it under the request id"),
 }
-DATABASE_RETRY_SECONDS = 5
 
 
 def problem(request: HttpRequest, status: int, code: str, detail: str, **members: Any) -> HttpResponse:
@@ -77,6 +74,8 @@ def of_exception(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _status_and_code(error: Exception) -> tuple[int, str]:
+    if is_outage(error):
+        return 503, "DATABASE_UNAVAILABLE"
     for kind in type(error).__mro__:
         if kind in CODES:
             return CODES[kind]
@@ -92,10 +91,10 @@ def _specific(request: HttpRequest, error: Exception, status: int, code: str) ->
         case TooManyRequests():
             response = problem(request, status, code, str(error))
             response["Retry-After"] = str(error.wait_seconds)
-        case OperationalError() | InterfaceError():
+        case DatabaseError() | InterfaceError():
             log.warning("api_database_unavailable", problem=str(error)[:200])
             response = problem(request, status, code, "the database cannot be reached; try again later")
-            response["Retry-After"] = str(DATABASE_RETRY_SECONDS)
+            response["Retry-After"] = str(RETRY_SECONDS)
         case Unauthorized():
             response = problem(request, status, code, error.detail)
         case _:
