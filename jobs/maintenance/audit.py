@@ -8,11 +8,15 @@ from datetime import datetime
 from itertools import islice, pairwise
 from typing import cast
 
+from django.db.models import QuerySet
+
 from jobs.models import Cause, JobDefinition, JobRun
 from jobs.models.readable import UNREADABLE, in_pages, is_damage
 from jobs.schedule.schedule import Schedule
 
 NAMED_AT_MOST = 100
+PAGE = 2000
+"""Rows that are read at once."""
 
 
 @dataclass(slots=True)
@@ -91,10 +95,19 @@ def _audit_segment(definition: JobDefinition, segment: Segment, found: JobAudit)
     """Each row answers the `slots` fire times that end with its own."""
     answered_to = segment.start
     rows = JobRun.objects.filter(job=definition, cause=Cause.SCHEDULE, attempt=1, scheduled_for__gt=segment.start, scheduled_for__lte=segment.end)
-    for slot, slots in rows.order_by("scheduled_for").values_list("scheduled_for", "slots").iterator(chunk_size=2000):
+    for slot, slots in _answers(rows):
         _compare(segment.schedule, answered_to, slot, slots, found)
         answered_to = slot
     _compare(segment.schedule, answered_to, segment.end, 0, found)
+
+
+def _answers(rows: QuerySet[JobRun]) -> Iterator[tuple[datetime, int]]:
+    """The answered slots in order, some thousand at a time.  Not by `iterator()`: its cursor would not outlive a statement behind a connection pooler."""
+    ordered = rows.order_by("scheduled_for").values_list("scheduled_for", "slots")
+    page = list(ordered[:PAGE])
+    while page:
+        yield from page
+        page = list(ordered.filter(scheduled_for__gt=page[-1][0])[:PAGE])
 
 
 def _compare(schedule: Schedule, after: datetime, until: datetime, answered: int, found: JobAudit) -> None:

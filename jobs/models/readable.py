@@ -19,6 +19,7 @@ from django.db.utils import OperationalError
 
 Row = TypeVar("Row")
 Model = TypeVar("Model", bound="ReadableModel")
+AnyModel = TypeVar("AnyModel", bound=models.Model)
 
 UNREADABLE = (DataError, ValueError, TypeError, OverflowError, OperationalError)
 """What reading a damaged row raises; see `is_damage`."""
@@ -152,8 +153,11 @@ class Rows(Generic[Row]):
     unreadable: dict[Any, str] = field(default_factory=dict)
 
 
-def in_pages(queryset: models.QuerySet[Model], size: int = 500) -> Iterator[Model]:
-    """The rows by primary key, `size` at a time: `iterator()` would end at the first that cannot be read."""
+def in_pages(queryset: models.QuerySet[AnyModel], size: int = 500) -> Iterator[AnyModel]:
+    """The rows by primary key, `size` at a time.
+
+    `iterator()` would end at the first that cannot be read; and behind a connection pooler its cursor does not outlive a statement.
+    """
     ordered = queryset.order_by("pk")
     page = list(ordered[:size])
     while page:

@@ -21,6 +21,7 @@ from typing import Any
 from django.db import connection, models, transaction
 from django.db.models import F, Max, Q
 
+from jobs.models.readable import in_pages
 from jobs.models.run import JobRun, JobRunQuerySet
 from jobs.models.run_stats import Histogram, RunStats, Totals, merge, no_delays, no_durations, sum_up
 
@@ -46,7 +47,7 @@ class RunTotalQuerySet(models.QuerySet["RunTotal"]):
             return self._read(RollupCursor.objects.locked())
 
     def _read(self, cursor: RollupCursor) -> Totals:
-        rolled_up = {(row.job_id, row.status): row.sums for row in self.iterator(10_000)}
+        rolled_up = {(row.job_id, row.status): row.sums for row in in_pages(self.all(), 10_000)}
         return merge(rolled_up, *(sum_up(runs) for runs in cursor.fresh()))
 
     def roll_up(self) -> int:
