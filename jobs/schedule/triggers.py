@@ -123,14 +123,16 @@ class CronSimTrigger(SlotTrigger):
         fields = Cron(self.expression, CALENDAR_BEGINS)
         slots_a_day = len(fields.minutes) * len(fields.hours)
         total, midnight = 0, start
+        was_regular = False
         while midnight < end:
             date = midnight.astimezone(self.zone).date()
             following = datetime.combine(date + DAY, time(), self.zone).astimezone(UTC)
-            if following - midnight != DAY:
+            is_regular = following - midnight == DAY and following.astimezone(self.zone).date() == date + DAY
+            if not (is_regular and was_regular):  # the slots of a gap that ends at midnight fire on the day after
                 total += sum(1 for _slot in self._between(midnight - TICK, following - TICK))
             elif date.month in fields.months and fields.match_day(date):
                 total += slots_a_day
-            midnight = following
+            midnight, was_regular = following, is_regular
         return total
 
     def shortest_gap(self) -> timedelta | None:
