@@ -47,7 +47,7 @@ class Command(BaseCommand):
         add("export", self.export, "Print all definitions as JSON.")
         importing = add("import", self.import_file, "Create and change definitions from an export, all in one transaction.")
         importing.add_argument("file", help="the path of a file, or - for standard input")
-        auditing = add("audit", self.audit, "Recompute every slot from the history of definitions, and print the slots without a run.")
+        auditing = add("audit", self.audit, "Recompute every slot from the history of definitions, and print slots without a run and runs without a slot.")
         auditing.add_argument("--since", type=iso_time, help="ISO 8601; default: 24 hours ago")
         add("adopt", self.adopt, "Assign a database that was copied from another environment to this VS_ENVIRONMENT.")
 
@@ -105,12 +105,24 @@ class Command(BaseCommand):
     def audit(self, options: dict[str, Any]) -> None:
         until = database_now()
         found = list(audit(options["since"] or until - timedelta(days=1), until))
-        bad = [entry for entry in found if entry.missing or entry.problem]
-        rows = [{"job": entry.job_id, "missing": entry.missing, "slots": entry.unanswered, "problem": entry.problem} for entry in bad]
-        slots, missing = sum(entry.slots for entry in found), sum(entry.missing for entry in found)
-        lines = [f"{entry.job_id}: {entry.problem or slot.isoformat()}" for entry in bad for slot in (entry.unanswered or [until])]
-        lines.append(f"{slots} slots of {len(found)} jobs, {missing} without a run")
-        self._print(options, {"slots": slots, "missing": missing, "jobs": rows}, "\n".join(lines))
+        bad = [entry for entry in found if not entry.is_silent]
+        rows = [
+            {
+                "job": entry.job_id,
+                "missing": entry.missing,
+                "slots": entry.unanswered,
+                "surplus": entry.surplus,
+                "unexpected": entry.unexpected,
+                "problem": entry.problem,
+            }
+            for entry in bad
+        ]
+        slots, missing, surplus = (sum(getattr(entry, name) for entry in found) for name in ("slots", "missing", "surplus"))
+        lines = [f"{entry.job_id}: {entry.problem}" for entry in bad if entry.problem]
+        lines += [f"{entry.job_id}: {slot.isoformat()} has no run" for entry in bad for slot in entry.unanswered]
+        lines += [f"{entry.job_id}: {slot.isoformat()} has a run and should not" for entry in bad for slot in entry.unexpected]
+        lines.append(f"{slots} slots of {len(found)} jobs, {missing} without a run, {surplus} runs too many")
+        self._print(options, {"slots": slots, "missing": missing, "surplus": surplus, "jobs": rows}, "\n".join(lines))
         if bad:
             raise SystemExit(1)
 

@@ -154,13 +154,28 @@ def test_the_audit_exits_with_one_and_names_the_slot_when_a_row_is_missing(capsy
     scheduler = ManualScheduler()
     for elapsed in (1, 61, 121):
         scheduler.tick(start + seconds(elapsed))
-    assert jobs_json("audit") == {"slots": 2, "missing": 0, "jobs": []}
+    assert jobs_json("audit") == {"slots": 2, "missing": 0, "surplus": 0, "jobs": []}
     slot = start + seconds(60)
     JobRun.objects.filter(job="robbed", scheduled_for=slot).delete()
     with pytest.raises(SystemExit) as caught:
         call_command("jobs", "audit")
     assert caught.value.code == 1
-    assert f"robbed: {slot.isoformat()}" in capsys.readouterr().out
+    assert f"robbed: {slot.isoformat()} has no run" in capsys.readouterr().out
+
+
+def test_the_audit_names_a_run_that_answers_no_slot(capsys: pytest.CaptureFixture[str]) -> None:
+    start = now() - seconds(150)
+    define("doubled", created_at=start)
+    scheduler = ManualScheduler()
+    for elapsed in (1, 61, 121):
+        scheduler.tick(start + seconds(elapsed))
+    extra = start + seconds(90)
+    JobRun.objects.create(job_id="doubled", scheduled_for=extra, status="missed", queued_at=extra, finished_at=extra)
+    with pytest.raises(SystemExit):
+        call_command("jobs", "audit")
+    said = capsys.readouterr().out
+    assert f"doubled: {extra.isoformat()} has a run and should not" in said
+    assert said.endswith("2 slots of 1 jobs, 0 without a run, 1 runs too many\n")
 
 
 def test_adopt_makes_a_copied_database_ours() -> None:

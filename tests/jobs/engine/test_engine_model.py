@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from jobs.engine.reaper import settle_runs_of
 from jobs.engine.run import ClaimedRun
+from jobs.maintenance.audit import NAMED_AT_MOST, JobAudit, audit_job
 from jobs.models import FOREVER, JobDefinition, JobRun, Status
 from jobs.schedule.triggers import TICK
 from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, answers, at, define, seconds
@@ -185,6 +186,8 @@ class Engine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.both_tick(0)
+        for job_id in JOBS:
+            self._check_audit_of_damage(job_id)
 
     # -- what must hold ------------------------------------------------------------------------------------
 
@@ -205,8 +208,27 @@ class Engine(RuleBasedStateMachine):
                 last = slot
             self.checked[job_id] = (len(rows), last)
             assert not everything or self._expected(job_id, last, self.now) == 0, f"{job_id} has slots after {last} without an answer"
+            for until in (self.now, self.now - self.set_back):  # the database's clock may be behind what was answered
+                found = self._audit(job_id, until)
+                assert found.is_silent, f"at {until} the audit says {found}"
         for definition in JobDefinition.objects.all():
             assert definition.runs.occupying().count() <= definition.max_instances
+
+    def _audit(self, job_id: str, until: datetime) -> JobAudit:
+        return audit_job(JobDefinition.objects.select_related("scheduled").get(pk=job_id), START - TICK, until)
+
+    def _check_audit_of_damage(self, job_id: str) -> None:
+        """A row too many, and then one too few, are named, and nothing else is."""
+        rows = answers(job_id)
+        for slot, _status, slots in rows[len(rows) // 2 :][:1]:
+            added = JobRun.objects.create(job_id=job_id, scheduled_for=slot + seconds(0.5), status="missed", queued_at=slot, finished_at=slot)
+            found = self._audit(job_id, self.now)
+            assert (found.surplus, found.unexpected, found.missing) == (1, [slot + seconds(0.5)], 0)
+            added.delete()
+            JobRun.objects.filter(job=job_id, cause="schedule", attempt=1, scheduled_for=slot).delete()
+            found = self._audit(job_id, self.now)
+            assert (found.surplus, found.missing) == (0, slots)
+            assert slot in found.unanswered or slots > NAMED_AT_MOST
 
 
 @pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.chaos)])
