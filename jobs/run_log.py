@@ -12,7 +12,7 @@ from typing import Any
 from structlog.typing import EventDict
 
 from jobs.registry import find_current_run
-from jobs.storable import make_storable
+from jobs.storable import MAX_DEPTH, is_too_deep, make_storable
 
 LIMIT = 64 * 1024
 """Characters that are kept of a log, a traceback, an error or a result."""
@@ -22,11 +22,14 @@ BOUND = frozenset({"event", "level", "timestamp", "job", "run_id", "attempt"})
 
 
 def to_json(value: Any) -> str:
-    """`value` as JSON text of bounded size; raises TypeError or ValueError when it is none."""
-    text = json.dumps(value, allow_nan=False)
+    """`value` as JSON text of bounded size and depth; raises TypeError or ValueError when it is none."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if "\\u0000" in text or "\\ud" in text:
         text = json.dumps(_storable_value(json.loads(text)))
-    if len(text) > LIMIT:
+    if len(text) > LIMIT or (text.count("[") + text.count("{") > MAX_DEPTH and is_too_deep(value)):
         return json.dumps({"truncated": True, "characters": len(text), "beginning": text[: LIMIT // 8]})
     return text
 

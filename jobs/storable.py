@@ -26,6 +26,14 @@ def is_storable(text: str) -> bool:
     return make_storable(text) == text
 
 
+def is_too_deep(value: object, depth: int = 0) -> bool:
+    """Whether `value` has more than MAX_DEPTH levels of nesting."""
+    if depth > MAX_DEPTH:
+        return True
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(is_too_deep(part, depth + 1) for part in parts)
+
+
 def json_problem(value: object, depth: int = 0) -> str | None:
     """Why a database could not store `value` as JSON, or None."""
     if depth > MAX_DEPTH:

@@ -122,7 +122,10 @@ class Environment(BaseSettings):
     @field_validator("data_dir", "server_dir")
     @classmethod
     def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
+        try:
+            return value.expanduser()
+        except RuntimeError:  # neither HOME nor a user of this number: the folder is not there, and the status says so
+            return value
 
     @field_validator("api_key_admin", "api_key_monitor")
     @classmethod

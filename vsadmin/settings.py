@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "vsadmin.http.request_id.request_id",
     "vsadmin.http.load_shedding.shed_load",
     "vsadmin.http.api_problems.api_problems",
+    "vsadmin.http.nul.refuse_nul",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -114,6 +115,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
+
+LOGIN_REDIRECT_URL = "admin:index"  # also after a login whose `next` leads to another host
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]

@@ -19,7 +19,7 @@ from jobs.exceptions import JobArchived, RevisionMismatch, UnknownFunction
 from jobs.models.author import CODE, Author
 from jobs.models.code_defaults import CodeDefaults
 from jobs.models.definition_set import APPLIED_FIELDS, JobDefinitionQuerySet
-from jobs.models.fields import WholeNumberField
+from jobs.models.fields import WholeNumberField, reserved_id_problems
 from jobs.models.history import ChangeRecord
 from jobs.models.readable import ReadableModel
 from jobs.models.run import JobRun
@@ -107,7 +107,7 @@ class JobDefinition(CodeDefaults, ScheduleColumns, ReadableModel):
 
     def clean(self) -> None:
         """Check fields against each other; raises ValidationError keyed by field."""
-        problems = self.schedule_problems()
+        problems = self.schedule_problems() | (reserved_id_problems(self.pk) if self._state.adding else {})
         if kwargs_problem := self.kwargs_problem(self.kwargs):
             problems["kwargs"] = kwargs_problem
         if self.title and not self.title.strip():

@@ -1,4 +1,4 @@
-"""Field types of our tables."""
+"""Field types of our tables, and ids that no job may have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext
+
+RESERVED_IDS = frozenset({"preview"})
+"""What follows `/jobs/` in a route of the API: a job of this id could not be asked for."""
+
+
+def reserved_id_problems(job_id: str) -> dict[str, str]:
+    """Why a new job cannot have this id, by field."""
+    return {"id": gettext('"%(id)s" is the name of a route of the API. Choose another id.') % {"id": job_id}} if job_id in RESERVED_IDS else {}
 
 
 class WholeNumberField(models.PositiveIntegerField):  # type: ignore[type-arg]  # Django's fields take no arguments at run time

@@ -21,7 +21,7 @@ Row = TypeVar("Row")
 Model = TypeVar("Model", bound="ReadableModel")
 AnyModel = TypeVar("AnyModel", bound=models.Model)
 
-UNREADABLE = (DataError, ValueError, TypeError, OverflowError, OperationalError)
+UNREADABLE = (DataError, ValueError, TypeError, OverflowError, RecursionError, OperationalError)
 """What reading a damaged row raises; see `is_damage`."""
 
 TYPES: dict[type[models.Field[Any, Any]], type] = {

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import structlog
@@ -13,7 +15,7 @@ from jobs.engine.execute import run_sync
 from jobs.engine.run import ClaimedRun
 from jobs.registry import enter_run, job, leave_run, unregister
 from jobs.run_log import LIMIT, RunLog, capture_logs, cut_middle, to_json
-from jobs.storable import make_storable
+from jobs.storable import MAX_DEPTH, make_storable
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.once
@@ -143,3 +145,22 @@ def test_what_is_storable_can_be_written_to_either_database(text: str) -> None:
 
 def test_backslashes_that_only_look_like_nul_survive() -> None:
     assert to_json("\\u0000 \\ud800") == '"\\\\u0000 \\\\ud800"'
+
+
+def nested(levels: int) -> Any:
+    value: Any = "the end"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(("levels", "is_kept"), [(1, True), (MAX_DEPTH, True), (MAX_DEPTH + 1, False), (930, False)])
+def test_a_deep_result_is_cut_as_a_long_one_is(levels: int, is_kept: bool) -> None:
+    stored = json.loads(to_json(nested(levels)))
+    assert (stored == nested(levels)) is is_kept
+    assert is_kept or stored["truncated"]
+
+
+def test_a_result_that_cannot_be_written_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        to_json(nested(100_000))

@@ -107,3 +107,9 @@ def test_all_processes_of_a_web_server_count_together(site: Site) -> None:
         client.get("/admin/login/")
         answers.append("Too many attempts" in client.post("/admin/login/", data={"username": "admin", "password": f"guess {number}"}).text)
     assert answers == [False] * PER_NAME + [True]
+
+
+@pytest.mark.parametrize("foreign", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "http:///evil.example"])
+def test_a_login_with_a_foreign_next_lands_in_the_admin(anna: User, foreign: str) -> None:
+    answer = Client().post("/admin/login/", {"username": "anna", "password": RIGHT, "next": foreign})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")

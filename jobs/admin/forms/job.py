@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.text import format_lazy
+from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.admin.forms.arguments import JSON_FIELD, PREFIX, argument_fields, initial_of, kwargs_of
 from jobs.admin.forms.conflict import Conflict
 from jobs.admin.forms.duration import DurationField
+from jobs.admin.numbers import expected_revision
 from jobs.admin.wording import show_value
 from jobs.models import JobDefinition, Trigger
 
@@ -40,11 +44,31 @@ class LocalTimeInput(forms.DateTimeInput):
 
 
 class LocalTimeField(forms.DateTimeField):
-    """Date and time in the site's time zone, which the help text names."""
+    """Date and time in the site's time zone, which the help text names.
+
+    In the hour that comes twice the browser's picker cannot say which is meant: it is the first, unless the field still
+    shows a stored time of the second.
+    """
 
     def __init__(self, *, label: Any, help_text: Any = "") -> None:
         zone = format_lazy("{} {}.", gettext_lazy("Time in"), settings.TIME_ZONE)
         super().__init__(label=label, required=False, widget=LocalTimeInput(), help_text=format_lazy("{} {}", help_text, zone) if help_text else zone)
+
+    def to_python(self, value: Any) -> datetime | None:
+        try:
+            return super().to_python(value)
+        except ValidationError as error:
+            local = (error.params or {}).get("datetime")
+            if error.code != "ambiguous_timezone" or local is None:
+                raise
+            zone = get_current_timezone()
+            first: datetime = local.replace(tzinfo=zone)
+            if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
+                raise  # the clock leaves this time out
+            return first.astimezone(UTC)  # Python takes no local time of this hour for equal to any in another zone
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(data != self.widget.format_value(self.prepare_value(initial))) and super().has_changed(initial, data)
 
 
 class ScheduleForm(JobModelForm):
@@ -69,6 +93,11 @@ class ScheduleForm(JobModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
+        for name, field in self.fields.items():
+            if isinstance(field, LocalTimeField) and name in self.cleaned_data:
+                initial = self.get_initial_for_field(field, name)
+                if not field.has_changed(initial, self[name].data):
+                    self.cleaned_data[name] = initial
         if self.cleaned_data.get("trigger") == Trigger.INTERVAL and not str(self.data.get(self.add_prefix("interval_seconds"), "")).strip():
             self.add_error("interval_seconds", _("Enter an interval such as 15m. 0 takes the job off the schedule."))
         return cleaned
@@ -143,9 +172,9 @@ class JobForm(ScheduleForm):
 
     def _find_conflict(self) -> Conflict | None:
         sent = str(self.data.get("expected_revision", ""))
-        if not self.is_bound or self.instance._state.adding or not sent.isdigit():
+        if not self.is_bound or self.instance._state.adding or (expected := expected_revision(sent)) is None:
             return None
-        return Conflict.since(self.instance, int(sent))
+        return Conflict.since(self.instance, expected)
 
     @property
     def _authors(self) -> str:

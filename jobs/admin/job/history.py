@@ -22,6 +22,7 @@ from jobs.admin.forms import FIELDS
 from jobs.admin.job.actions import find_or_404
 from jobs.admin.job.confirmation import confirm_change
 from jobs.admin.job.page import job_context
+from jobs.admin.numbers import expected_revision
 from jobs.admin.wording import label_of, show_value
 from jobs.exceptions import RevisionMismatch
 from jobs.models import JobDefinition
@@ -89,10 +90,10 @@ class HistoryMixin(Base):
 
     def _revert(self, request: HttpRequest, definition: JobDefinition, record: Any) -> None:
         changes = {name: getattr(record, name) for name in REVERTED if getattr(record, name) != getattr(definition, name)}
-        sent = request.POST.get("expected_revision", "")
+        expected = expected_revision(request.POST.get("expected_revision", ""))
         reason = request.POST.get("reason", "") or _("restored revision %(revision)d") % {"revision": record.revision}
         try:
-            definition.edit(author_of(request), expected_revision=int(sent) if sent.isdigit() else None, reason=reason, **changes)
+            definition.edit(author_of(request), expected_revision=expected, reason=reason, **changes)
         except RevisionMismatch:
             messages.error(request, _("Another user changed the job. Check the newest revision and try again."))
         except ValidationError as error:

@@ -17,6 +17,7 @@ from jobs.admin.forms import Conflict, DurationField
 from jobs.admin.job.actions import find_or_404
 from jobs.admin.job.confirmation import confirm_change
 from jobs.admin.job.history import changes_between
+from jobs.admin.numbers import expected_revision
 from jobs.exceptions import RevisionMismatch
 from jobs.models import JobDefinition
 
@@ -75,8 +76,7 @@ def _inline_edit(request: HttpRequest, definition: JobDefinition) -> JobDefiniti
 
 def _expected_revision(request: HttpRequest) -> int | None:
     """The revision that the page was rendered from."""
-    sent = request.POST.get("expected_revision", "")
-    return int(sent) if sent.isdigit() else None
+    return expected_revision(request.POST.get("expected_revision", ""))
 
 
 def _conflict_text(definition: JobDefinition, revision: int) -> str:

@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.timezone import get_current_timezone, localtime
 
+from jobs.admin.numbers import whole_number
 from jobs.models import JobRun
 from jobs.models.run import NEWEST_FIRST
 from jobs.models.run_pages import older_than_id, older_than_slot, take_page
@@ -63,11 +64,11 @@ class RunChangeList(ChangeList):
         key = str(self.params.get(BEFORE, ""))
         if not key:
             return Q()
-        if not key.isdigit() or len(key) > 18:
+        if (number := whole_number(key)) is None:
             raise IncorrectLookupParameters
         if not self.job:
-            return older_than_id(int(key))
-        last = JobRun.objects.filter(pk=int(key)).only("scheduled_for", "attempt").first()
+            return older_than_id(number)
+        last = JobRun.objects.filter(pk=number).only("scheduled_for", "attempt").first()
         if last is None:
             raise IncorrectLookupParameters
         return older_than_slot(last.scheduled_for, last.attempt)
@@ -75,7 +76,7 @@ class RunChangeList(ChangeList):
 
 def span(text: str) -> tuple[datetime, datetime]:
     """Start and end of the year, month or day `2026`, `2026-11` or `2026-11-21` in the site's time zone."""
-    parts = [int(part) for part in text.split("-") if part.isdigit()][:3]
+    parts = [number for part in text.split("-") if (number := whole_number(part)) is not None][:3]
     try:
         year, month, day = [*parts, 1, 1, 1][:3]
         start = datetime(year, month, day, tzinfo=get_current_timezone())

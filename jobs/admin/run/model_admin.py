@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from jobs.admin.access import require
+from jobs.admin.numbers import whole_number
 from jobs.admin.run.changelist import RunChangeList
 from jobs.admin.run.filters import CauseFilter, StatusFilter
 from jobs.admin.run.page import RunPageMixin
@@ -66,8 +67,8 @@ class JobRunAdmin(RunPageMixin, Base):
         term = search_term.strip().lstrip("#")
         if not term:
             return queryset, False
-        if term.isdigit() and len(term) < 19:
-            return queryset.filter(pk=int(term)), False
+        if (number := whole_number(term)) is not None:
+            return queryset.filter(pk=number), False
         matching = JobDefinition.objects.filter(id__icontains=term) | JobDefinition.objects.filter(title__icontains=term)
         return queryset.filter(job__in=list(matching.values_list("pk", flat=True)[:500])), False
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from jobs.admin.access import author_of, may, require
 from jobs.admin.durations import show_duration
+from jobs.admin.numbers import whole_number
 from jobs.admin.run.progress import Progress
 from jobs.exceptions import JobsError, RunNotFound
 from jobs.models import JobRun
@@ -70,9 +71,9 @@ class RunPageMixin(Base):
     def follow_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
         """Status, progress and the log from character `log_from` on, as JSON."""
         require(request, "view_jobrun")
-        sent = request.GET.get("log_from", "0")
+        sent = whole_number(request.GET.get("log_from", "0"))
         # The middle of a long log changes, so a long log is sent whole.
-        start = int(sent) if sent.isdigit() and int(sent[:9]) < LOG_APPENDED_UP_TO else 0
+        start = sent if sent is not None and sent < LOG_APPENDED_UP_TO else 0
         run: Any = JobRun.objects.filter(pk=run_id).annotate(tail=Substr("log", start + 1)).defer("log", "traceback", "result", "kwargs").first()
         if run is None:
             raise Http404
@@ -142,4 +143,9 @@ def _attempts(run: JobRun) -> QuerySet[JobRun]:
 
 
 def _pretty(value: Any) -> str:
-    return "" if value in (None, {}) else json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+    if value in (None, {}):
+        return ""
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+    except RecursionError:  # stored at a SQL prompt, or by an earlier version
+        return _("It is nested too deeply to be shown.")

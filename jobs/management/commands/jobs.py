@@ -5,7 +5,6 @@ Data goes to stdout, with `--json` as one JSON value; exit codes: 0 ok, 1 failed
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.timezone import now
 
 from jobs.clock import database_now
@@ -22,16 +21,17 @@ from jobs.exceptions import JobNotFound, JobsError, RunNotFound
 from jobs.maintenance.audit import audit
 from jobs.maintenance.transfer import export_definitions, import_definitions
 from jobs.management.arguments import NOT_FOUND, actions_of, iso_time
+from jobs.management.console import ConsoleCommand, one_line, printable, user_of_process
 from jobs.models import Author, DatabaseEnvironment, JobDefinition, JobRun, ScheduledJob
 
 
-class Command(BaseCommand):
+class Command(ConsoleCommand):
     help = "List, show, run, pause and resume jobs; export, import and audit them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = actions_of(parser)
         add("list", self.list_jobs, "List all jobs with their schedules and next runs.")
-        add("show", self.show, "Show one job with its last run.").add_argument("job_id")
+        add("show", self.show_job, "Show one job with its last run.").add_argument("job_id")
         run = add("run", self.run_now, "Request a run now.")
         run.add_argument("job_id")
         run.add_argument("--kwargs", type=_json_object, help="arguments as a JSON object; they override those of the job one by one")
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         except (JobNotFound, RunNotFound) as error:
             raise CommandError(str(error), returncode=NOT_FOUND) from None
         except ValidationError as error:
-            raise CommandError("; ".join(error.messages)) from None
+            raise CommandError(printable("; ".join(error.messages))) from None
         except JobsError as error:
             raise CommandError(str(error)) from None
 
@@ -65,42 +65,42 @@ class Command(BaseCommand):
 
     def list_jobs(self, options: dict[str, Any]) -> None:
         rows = [_summary(definition) for definition in JobDefinition.objects.current().select_related("scheduled")]
-        self._print(options, rows, _table(rows, ("id", "schedule", "enabled", "next_run_time")))
+        self.show(options, rows, _table(rows, ("id", "schedule", "enabled", "next_run_time")))
 
-    def show(self, options: dict[str, Any]) -> None:
+    def show_job(self, options: dict[str, Any]) -> None:
         definition = JobDefinition.objects.select_related("scheduled").find(options["job_id"])
         last = definition.runs.order_by("-id").values("id", "status", "scheduled_for", "started_at", "error").first()
         more = {"title": definition.title, "function": definition.function, "kwargs": definition.kwargs, "problem": definition.problem}
         details = _summary(definition) | more | {"last_run": last}
-        self._print(options, details, "\n".join(f"{name}: {value}" for name, value in details.items()))
+        self.show(options, details, "\n".join(f"{name}: {value}" for name, value in details.items()))
 
     def run_now(self, options: dict[str, Any]) -> None:
         run = JobDefinition.objects.find(options["job_id"]).request_run(_author(), options["kwargs"])
-        self._print(options, {"id": run.pk, "job": run.job_id, "status": run.status}, f"run {run.pk} of {run.job_id} is queued")
+        self.show(options, {"id": run.pk, "job": run.job_id, "status": run.status}, f"run {run.pk} of {run.job_id} is queued")
 
     def pause(self, options: dict[str, Any]) -> None:
         definition = JobDefinition.objects.find(options["job_id"]).pause(_author(), options["until"], options["reason"])
         until = options["until"].isoformat() if options["until"] else "it is resumed"
-        self._print(options, _summary(definition), f"{definition.pk} is paused until {until}")
+        self.show(options, _summary(definition), f"{definition.pk} is paused until {until}")
 
     def resume(self, options: dict[str, Any]) -> None:
         definition = JobDefinition.objects.find(options["job_id"]).resume(_author())
-        self._print(options, _summary(definition), f"{definition.pk} is resumed")
+        self.show(options, _summary(definition), f"{definition.pk} is resumed")
 
     def next_runs(self, options: dict[str, Any]) -> None:
         times = JobDefinition.objects.find(options["job_id"]).schedule.upcoming(now(), options["count"])
-        self._print(options, times, "\n".join(at.isoformat() for at in times) or "no further fire times")
+        self.show(options, times, "\n".join(at.isoformat() for at in times) or "no further fire times")
 
     def cancel(self, options: dict[str, Any]) -> None:
         run = JobRun.objects.find(options["run_id"]).request_cancel(_author().name)
-        self._print(options, {"id": run.pk, "status": run.status}, f"run {run.pk}: {'cancellation requested' if run.is_active else 'cancelled'}")
+        self.show(options, {"id": run.pk, "status": run.status}, f"run {run.pk}: {'cancellation requested' if run.is_active else 'cancelled'}")
 
     def export(self, options: dict[str, Any]) -> None:
-        self.stdout.write(json.dumps(export_definitions(), indent=2, ensure_ascii=False))
+        self.stdout.write(printable(json.dumps(export_definitions(), indent=2, ensure_ascii=False)))
 
     def import_file(self, options: dict[str, Any]) -> None:
         counts = import_definitions(_read_json(options["file"]), _author())
-        self._print(options, counts, ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+        self.show(options, counts, ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
 
     def audit(self, options: dict[str, Any]) -> None:
         until = database_now()
@@ -122,20 +122,17 @@ class Command(BaseCommand):
         lines += [f"{entry.job_id}: {slot.isoformat()} has no run" for entry in bad for slot in entry.unanswered]
         lines += [f"{entry.job_id}: {slot.isoformat()} has a run and should not" for entry in bad for slot in entry.unexpected]
         lines.append(f"{slots} slots of {len(found)} jobs, {missing} without a run, {surplus} runs too many")
-        self._print(options, {"slots": slots, "missing": missing, "surplus": surplus, "jobs": rows}, "\n".join(lines))
+        self.show(options, {"slots": slots, "missing": missing, "surplus": surplus, "jobs": rows}, "\n".join(lines))
         if bad:
             raise SystemExit(1)
 
     def adopt(self, options: dict[str, Any]) -> None:
         row = DatabaseEnvironment.objects.adopt()
-        self._print(options, {"environment": row.name}, f"the database now belongs to environment {row.name!r}; its schedulers will start runs within seconds")
-
-    def _print(self, options: dict[str, Any], data: Any, text: str) -> None:
-        self.stdout.write(json.dumps(data, default=_json_default, ensure_ascii=False) if options["json"] else text)
+        self.show(options, {"environment": row.name}, f"the database now belongs to environment {row.name!r}; its schedulers will start runs within seconds")
 
 
 def _author() -> Author:
-    return Author(name=getpass.getuser(), source="cli")
+    return Author(name=user_of_process(), source="cli")
 
 
 def _summary(definition: JobDefinition) -> dict[str, Any]:
@@ -163,11 +160,7 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:%Y-%m-%d %H:%M:%S %Z}" if isinstance(value, datetime) else "-" if value is None else str(value)
-
-
-def _json_default(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return f"{value:%Y-%m-%d %H:%M:%S %Z}" if isinstance(value, datetime) else "-" if value is None else one_line(str(value))
 
 
 def _json_object(text: str) -> dict[str, Any]:

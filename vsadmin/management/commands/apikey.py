@@ -5,15 +5,14 @@ Data goes to stdout, `--json` makes it one JSON value; exit codes: 0 ok, 1 faile
 
 from __future__ import annotations
 
-import getpass
-import json
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.timezone import now
 
 from jobs.management.arguments import NOT_FOUND, actions_of, iso_time
+from jobs.management.console import ConsoleCommand, user_of_process
 from vsadmin.api.exceptions import KeyNotFound
 from vsadmin.models import ApiKey, Role
 
@@ -24,7 +23,7 @@ def _summary(row: ApiKey) -> dict[str, Any]:
     return {"prefix": row.prefix, "name": row.name, "role": row.role, "state": row.problem(now()) or "valid", "created_by": row.created_by, **texts}
 
 
-class Command(BaseCommand):
+class Command(ConsoleCommand):
     help = "Create, list and revoke API keys."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,19 +44,16 @@ class Command(BaseCommand):
             raise CommandError("; ".join(error.messages)) from None
 
     def create(self, options: dict[str, Any]) -> None:
-        row, key = ApiKey.objects.issue(options["name"], options["role"], getpass.getuser(), options["expires"])
-        self._print(options, {"key": key, **_summary(row)}, key)
+        row, key = ApiKey.objects.issue(options["name"], options["role"], user_of_process(), options["expires"])
+        self.show(options, {"key": key, **_summary(row)}, key)
 
     def list_keys(self, options: dict[str, Any]) -> None:
         rows = [_summary(row) for row in ApiKey.objects.all()]
         lines = [f"{row['prefix']}  {row['role']:<8} {row['state']:<8} {row['last_used_at'] or 'never used':<33} {row['name']}" for row in rows]
-        self._print(options, rows, "\n".join(lines))
+        self.show(options, rows, "\n".join(lines))
 
     def revoke(self, options: dict[str, Any]) -> None:
         row = ApiKey.objects.find(options["prefix"])
         row.revoke(now())
         row.refresh_from_db()
-        self._print(options, _summary(row), f"{row} is revoked")
-
-    def _print(self, options: dict[str, Any], value: Any, text: str) -> None:
-        self.stdout.write(json.dumps(value) if options["json"] else text)
+        self.show(options, _summary(row), f"{row} is revoked")
