@@ -84,6 +84,15 @@ class IdempotencyKeyReused(JobsError):
         super().__init__(f"the idempotency key {key!r} was used for another request; use a new key for a new request")
 
 
+class IdempotencyKeyInUse(JobsError):
+    """The first request with an idempotency key has not been answered yet."""
+
+    RETRY_SECONDS = 1
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the first request with the idempotency key {key!r} is still in progress; repeat the request to get its answer")
+
+
 class RunFinished(JobsError):
     """The run has ended."""
 

@@ -17,7 +17,7 @@ from jobs.models import JobDefinition, JobRun
 from jobs.models.run_pages import older_than_id, older_than_slot, take_page
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HEAVY = ("result", "traceback", "log", "idempotency_key")
+HEAVY = ("result", "traceback", "log")
 
 
 def last_runs(job: OuterRef | str) -> QuerySet[JobRun]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.timezone import now
 from ninja import Header, Path, Query, Router
-from ninja.responses import Status
 
+from jobs.api.idempotency import IdempotencyKeyHeader, answer_once
 from jobs.api.inputs import JobChange, JobCreate, JobRunsQuery, JobsQuery, Pause, Preview, RunRequest, RunsQuery, UpcomingQuery
 from jobs.api.pages import find_with_last_run, page_of_jobs, page_of_runs
 from jobs.api.permissions import MONITOR, needs
@@ -39,7 +40,6 @@ router = Router()
 JobId = Annotated[str, Path(max_length=100, description="The id of a job.", examples=["mod_cache_refresh"])]
 RunId = Annotated[int, Path(ge=1, le=9_223_372_036_854_775_807)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^(\*|"[0-9]{1,9}")$', description='The ETag that the change is based on, such as "7".')]
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$", description="A repeated key and body return the same run.")]
 
 
 def _author(request: HttpRequest) -> Author:
@@ -81,10 +81,16 @@ def list_jobs(request: HttpRequest, query: Query[JobsQuery]) -> Any:
 
 @router.post("/jobs", response={201: Answer[JobData], 409: Problem}, summary="Create a job")
 @needs("jobs.add_jobdefinition")
-def create_job(request: HttpRequest, job: JobCreate, response: HttpResponse) -> Any:
-    made = JobDefinition.objects.add(_author(request), **job.given())
-    response["Location"] = _url(request, "get_job", job_id=made.pk)
-    return Status(201, _job(made.pk, response))
+def create_job(request: HttpRequest, job: JobCreate, idempotency_key: IdempotencyKeyHeader = None) -> Any:
+    def create() -> Answer[JobData]:
+        made = JobDefinition.objects.add(_author(request), **job.given())
+        return Answer[JobData](data=JobData(job=JobOut.of(*find_with_last_run(made.pk))))
+
+    response = answer_once(request, idempotency_key, "create_job", "", job, create)
+    made = json.loads(response.content)["data"]["job"]
+    response.status_code, response["ETag"] = 201, f'"{made["revision"]}"'
+    response["Location"] = _url(request, "get_job", job_id=made["id"])
+    return response
 
 
 @router.post("/jobs/preview", response=Answer[UpcomingData], summary="Preview a schedule without storing it")
@@ -119,11 +125,17 @@ def delete_job(request: HttpRequest, job_id: JobId) -> Any:
 
 @router.post("/jobs/{job_id}/run", response={202: Answer[RunData], 409: Problem}, summary="Run a job now")
 @needs("jobs.run_jobdefinition")
-def run_job(request: HttpRequest, job_id: JobId, response: HttpResponse, body: RunRequest | None = None, idempotency_key: IdempotencyKey = None) -> Any:
-    kwargs = body.kwargs if body else None
-    run = JobDefinition.objects.find(job_id).request_run(_author(request), kwargs, idempotency_key)
-    response["Location"] = _url(request, "get_run", run_id=run.pk)
-    return Status(202, {"data": {"run": run}})
+def run_job(request: HttpRequest, job_id: JobId, body: RunRequest | None = None, idempotency_key: IdempotencyKeyHeader = None) -> Any:
+    wanted = body or RunRequest()
+
+    def run() -> Answer[RunData]:
+        requested = JobDefinition.objects.find(job_id).request_run(_author(request), wanted.kwargs)
+        return Answer[RunData].model_validate({"data": {"run": requested}})
+
+    response = answer_once(request, idempotency_key, "run_job", job_id, wanted, run)
+    response.status_code = 202
+    response["Location"] = _url(request, "get_run", run_id=json.loads(response.content)["data"]["run"]["id"])
+    return response
 
 
 @router.post("/jobs/{job_id}/pause", response=Answer[JobData], summary="Pause a job until a time, or until it is resumed")

@@ -1,4 +1,4 @@
-"""Prune: delete old runs, in slices that are too small for a claim to wait for."""
+"""Prune: delete old runs and idempotency keys, in slices that are too small for a claim to wait for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from django.db import transaction
 from django.db.models.functions import Coalesce, Greatest
 
-from jobs.models import JobDefinition, JobRun, RunTotal
+from jobs.models import IdempotencyKey, JobDefinition, JobRun, RunTotal
 from jobs.models.readable import in_pages
 
 log = structlog.get_logger()
@@ -41,7 +41,16 @@ def prune(now: datetime) -> dict[str, int]:
         started = time.thread_time()
     if deleted:
         log.info("job_runs_pruned", runs=deleted.total(), jobs=len(deleted))
+    _delete_keys(now)
     return dict(deleted)
+
+
+def _delete_keys(now: datetime) -> None:
+    """Delete the idempotency keys that are no longer known."""
+    expired = IdempotencyKey.objects.expired(now).order_by("created_at").values_list("pk", flat=True)
+    while keys := list(expired[:SLICE]):
+        IdempotencyKey.objects.filter(pk__in=keys)._raw_delete(IdempotencyKey.objects.db)
+        time.sleep(PAUSE)
 
 
 def delete(runs: Sequence[JobRun]) -> int:

@@ -4,6 +4,7 @@ from jobs.models.author import CODE, Author
 from jobs.models.definition import MAX_KEEP_DAYS, JobDefinition
 from jobs.models.environment import DatabaseEnvironment
 from jobs.models.fixture import forget_what_another_database_applied
+from jobs.models.idempotency import IdempotencyKey
 from jobs.models.instance import SchedulerInstance
 from jobs.models.run import Cause, JobRun
 from jobs.models.run_totals import PendingRollup, RollupCursor, RunTotal
@@ -18,6 +19,7 @@ __all__ = [
     "Author",
     "Cause",
     "DatabaseEnvironment",
+    "IdempotencyKey",
     "JobDefinition",
     "JobRun",
     "PendingRollup",

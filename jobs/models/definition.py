@@ -229,11 +229,10 @@ class JobDefinition(CodeDefaults, ScheduleColumns, ReadableModel):
         """Put an archived job back on the schedule."""
         return self.edit(author, reason=reason, archived_at=None)
 
-    def request_run(self, author: Author, kwargs: dict[str, Any] | None = None, idempotency_key: str | None = None) -> JobRun:
+    def request_run(self, author: Author, kwargs: dict[str, Any] | None = None) -> JobRun:
         """Request a run now; a scheduler starts it at once, within the overlap policy.
 
-        `kwargs` override single arguments of the definition.  Raises JobArchived, ValidationError, or
-        IdempotencyKeyReused when the key came before with another request.
+        `kwargs` override single arguments of the definition.  Raises JobArchived or ValidationError.
         """
         if self.archived_at is not None:
             raise JobArchived(self.pk)
@@ -242,7 +241,7 @@ class JobDefinition(CodeDefaults, ScheduleColumns, ReadableModel):
             merged = self.kwargs | kwargs
         if merged is not None and (problem := self.kwargs_problem(merged)):
             raise ValidationError({"kwargs": problem})
-        return JobRun.objects.request(self.pk, author.name, merged, idempotency_key)
+        return JobRun.objects.request(self.pk, author.name, merged)
 
     def follow_code(self, defaults: dict[str, Any]) -> None:
         """Take over changed defaults of the code, except in fields that staff have changed."""

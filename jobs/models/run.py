@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.clock import database_now
-from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
+from jobs.exceptions import RunFinished, RunNotFound
 from jobs.models.readable import ReadableModel, ReadableQuerySet
 from jobs.schedule.kinds import Status
 
@@ -94,13 +94,8 @@ class JobRunQuerySet(ReadableQuerySet["JobRun"]):
         except (self.model.DoesNotExist, OverflowError):
             raise RunNotFound(run_id) from None
 
-    def request(self, job_id: str, requested_by: str, kwargs: dict[str, Any] | None = None, idempotency_key: str | None = None, cause: Cause = Cause.MANUAL) -> JobRun:
-        """Queue a run for any scheduler to claim; `kwargs` None means the definition's own.
-
-        The same request with the same key returns the same run; another request with it raises IdempotencyKeyReused.
-        """
-        if idempotency_key and (known := self._same_request(job_id, kwargs, idempotency_key)):
-            return known
+    def request(self, job_id: str, requested_by: str, kwargs: dict[str, Any] | None = None, cause: Cause = Cause.MANUAL) -> JobRun:
+        """Queue a run for any scheduler to claim; `kwargs` None means the definition's own."""
         slot = now = database_now()
         for _attempt in range(MOST_REQUESTS_AT_ONCE):
             try:
@@ -113,13 +108,10 @@ class JobRunQuerySet(ReadableQuerySet["JobRun"]):
                         not_before=now,
                         requested_by=requested_by,
                         kwargs=kwargs,
-                        idempotency_key=idempotency_key or None,
                     )
                 log.info("job_run_requested", job=job_id, run_id=run.pk, requested_by=requested_by, cause=cause.value)
                 return run
             except IntegrityError:
-                if idempotency_key and (known := self._same_request(job_id, kwargs, idempotency_key)):
-                    return known
                 if not self.filter(job=job_id, scheduled_for=slot, attempt=1).exists():
                     raise  # the database refuses something else, and would again
                 slot += timedelta(microseconds=1)  # taken by a fire time or by another request
@@ -134,12 +126,6 @@ class JobRunQuerySet(ReadableQuerySet["JobRun"]):
         while self.filter(job=job_id, scheduled_for=free).exists():
             free += timedelta(microseconds=1)
         return there.update(scheduled_for=free) > 0
-
-    def _same_request(self, job_id: str, kwargs: dict[str, Any] | None, key: str) -> JobRun | None:
-        known = self.filter(idempotency_key=key).first()
-        if known and (known.job_id != job_id or known.kwargs != kwargs):
-            raise IdempotencyKeyReused(key)
-        return known
 
 
 class JobRun(ReadableModel):
@@ -159,7 +145,6 @@ class JobRun(ReadableModel):
     duration_seconds = models.FloatField(_("duration"), null=True, blank=True)
     instance = models.CharField(_("scheduler"), max_length=100, blank=True, default="")
     requested_by = models.CharField(_("requested by"), max_length=150, blank=True, default="")
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     kwargs = models.JSONField(_("arguments"), null=True, blank=True)
     result = models.JSONField(_("result"), null=True, blank=True)
@@ -184,8 +169,6 @@ class JobRun(ReadableModel):
         )
         constraints = (
             models.UniqueConstraint(fields=["job", "scheduled_for", "attempt"], name="jobs_run_one_answer_a_slot"),
-            # Few runs have a key, and an index of all rows would cost two writes for each run.
-            models.UniqueConstraint(fields=["idempotency_key"], name="jobs_run_one_request_a_key", condition=Q(idempotency_key__isnull=False)),
             models.CheckConstraint(name="jobs_run_status_known", condition=Q(status__in=Status.values)),
             models.CheckConstraint(name="jobs_run_counts_slots", condition=Q(slots__gte=1, attempt__gte=1)),
             models.CheckConstraint(name="jobs_run_ended_has_time", condition=Q(status__in=ACTIVE) | Q(finished_at__isnull=False)),

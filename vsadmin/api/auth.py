@@ -39,6 +39,8 @@ class Caller:
     name: str
     role: str
     author: Author
+    identity: str
+    """Of no other caller, also when keys have the same name or a user is renamed."""
     user: Any = None
 
     def may(self, permission: str) -> bool:
@@ -48,12 +50,12 @@ class Caller:
         return bool(self.user.is_staff and (permission == MONITOR or self.user.has_perm(permission)))
 
     @classmethod
-    def of_key(cls, name: str, role: str) -> Caller:
-        return cls(name=name, role=role, author=Author(name=name, source="api"))
+    def of_key(cls, name: str, role: str, identity: str = "") -> Caller:
+        return cls(name=name, role=role, author=Author(name=name, source="api"), identity=f"key:{identity or name}")
 
     @classmethod
     def of_user(cls, user: Any) -> Caller:
-        return cls(name=user.get_username(), role="staff" if user.is_staff else "user", author=Author.of_user(user, "api"), user=user)
+        return cls(name=user.get_username(), role="staff" if user.is_staff else "user", author=Author.of_user(user, "api"), identity=f"user:{user.pk}", user=user)
 
 
 def _environment_key(key: str) -> Caller | None:
@@ -79,7 +81,7 @@ def caller_of_key(key: str) -> Caller:
         if not is_outage(error):
             raise
         log.warning("api_key_use_not_noted", prefix=row.prefix, problem=str(error)[:200])
-    return Caller.of_key(f"key {row.name}", row.role)
+    return Caller.of_key(f"key {row.name}", row.role, row.prefix)
 
 
 def caller_of_session(request: HttpRequest) -> Caller:

@@ -25,6 +25,7 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     jobs_errors.RevisionMismatch: (412, "REVISION_MISMATCH"),
     jobs_errors.UnknownFunction: (422, "UNKNOWN_FUNCTION"),
     jobs_errors.IdempotencyKeyReused: (422, "IDEMPOTENCY_KEY_REUSED"),
+    jobs_errors.IdempotencyKeyInUse: (409, "IDEMPOTENCY_KEY_IN_USE"),
 }
 BY_STATUS = {
     400: ("BAD_REQUEST", "the request cannot be parsed"),
@@ -88,6 +89,9 @@ def _specific(request: HttpRequest, error: Exception, status: int, code: str) ->
         case jobs_errors.RevisionMismatch():
             response = problem(request, status, code, str(error), revision=error.current)
             response["ETag"] = f'"{error.current}"'
+        case jobs_errors.IdempotencyKeyInUse():
+            response = problem(request, status, code, str(error))
+            response["Retry-After"] = str(error.RETRY_SECONDS)
         case TooManyRequests():
             response = problem(request, status, code, str(error))
             response["Retry-After"] = str(error.wait_seconds)

@@ -40,17 +40,6 @@ def test_a_run_may_replace_single_arguments(admin: Caller, copy_world: str) -> N
     assert JobRun.objects.count() == 1
 
 
-def test_an_idempotency_key_makes_one_run_of_one_request(admin: Caller, copy_world: str) -> None:
-    make_job(function=copy_world, kwargs={"target": "/a"})
-    make_job("other", function=copy_world, kwargs={"target": "/a"})
-    key = {"Idempotency-Key": "night-7"}
-    first = data(admin.post("/jobs/backup/run", {"kwargs": {"limit": 1}}, **key), 202)
-    assert data(admin.post("/jobs/backup/run", {"kwargs": {"limit": 1}}, **key), 202) == first
-    problem(admin.post("/jobs/backup/run", {"kwargs": {"limit": 2}}, **key), 422, "IDEMPOTENCY_KEY_REUSED")
-    problem(admin.post("/jobs/other/run", {"kwargs": {"limit": 1}}, **key), 422, "IDEMPOTENCY_KEY_REUSED")
-    assert JobRun.objects.count() == 1
-
-
 @pytest.mark.parametrize("path", ["/runs?limit=2", "/jobs/backup/runs?limit=2", "/runs?job=backup&limit=2"])
 def test_a_cursor_shows_each_run_once_though_new_ones_arrive(path: str, admin: Caller) -> None:
     job = make_job()

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, IntegrityError, connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from jobs.exceptions import IdempotencyKeyReused, RunFinished, RunNotFound
+from jobs.exceptions import RunFinished, RunNotFound
 from jobs.models import JobRun
 from tests.jobs.engine.manual_scheduler import STAFF, START, ManualScheduler, define, seconds
 
@@ -31,44 +30,6 @@ def test_arguments_that_do_not_fit_make_no_run(kwargs: Any) -> None:
     with pytest.raises(ValidationError, match="kwargs"):
         define("a").request_run(STAFF, kwargs=kwargs)
     assert not JobRun.objects.exists()
-
-
-def test_the_same_key_and_request_is_the_same_run() -> None:
-    definition = define("a")
-    first = definition.request_run(STAFF, {"limit": 1}, "key-1")
-    assert definition.request_run(STAFF, {"limit": 1}, "key-1").pk == first.pk
-    assert definition.request_run(STAFF, {"limit": 1}, "key-2").pk != first.pk
-    assert definition.request_run(STAFF, {"limit": 1}).pk != first.pk
-
-
-def test_the_same_key_for_another_request_is_refused() -> None:
-    definition = define("a")
-    definition.request_run(STAFF, {"limit": 1}, "key-1")
-    with pytest.raises(IdempotencyKeyReused, match="the idempotency key 'key-1' was used for another request"):
-        definition.request_run(STAFF, {"limit": 2}, "key-1")
-    with pytest.raises(IdempotencyKeyReused):
-        define("b").request_run(STAFF, {"limit": 1}, "key-1")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_requests_with_one_key_at_once_are_one_run() -> None:
-    definition = define("a")
-    barrier, found = threading.Barrier(4), list[int]()
-
-    def request() -> None:
-        barrier.wait(10)
-        try:
-            found.append(definition.request_run(STAFF, None, "key-1").pk)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=request) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(found) == 4
-    assert len(set(found)) == JobRun.objects.count() == 1
 
 
 def test_a_slot_and_attempt_has_one_row() -> None:
