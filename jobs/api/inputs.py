@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from ninja import Schema
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from jobs.models import MAX_INTERVAL_SECONDS, MAX_KEEP_DAYS, Status, Trigger
 from jobs.storable import json_problem
@@ -69,7 +70,26 @@ class Strict(Schema):
         return self.model_dump(exclude_unset=True)
 
 
-class ScheduleFields(Strict):
+class Body(Strict):
+    """A JSON body.
+
+    Its schema has no `default`: generated clients would send each default as if somebody had chosen it, and strict
+    TypeScript would demand the field.  The descriptions name the defaults instead.
+    """
+
+    names_defaults: ClassVar = True
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        reference = handler(core_schema)
+        for field in handler.resolve_ref_schema(reference)["properties"].values():
+            default = field.pop("default", None)
+            if cls.names_defaults and default is not None:
+                field["description"] = f"{field.get('description', '')} Default: {json.dumps(default)}.".strip()
+        return reference
+
+
+class ScheduleFields(Body):
     trigger: Trigger = Trigger.INTERVAL
     interval_seconds: Annotated[Interval, Field(description="Seconds between two scheduled times; 0 takes the job off the schedule.", examples=[3600])] = 0
     cron: Annotated[Text, Field(max_length=255, description="Five fields as in cron, or @hourly, @daily, …", examples=["30 2 * * *"])] = ""
@@ -80,8 +100,8 @@ class ScheduleFields(Strict):
     jitter_seconds: Annotated[int, Whole(0, 86_400)] = 0
 
 
-class JobChange(ScheduleFields):
-    """Fields to change; fields that are left out keep their values."""
+class JobFields(ScheduleFields):
+    """What may be said of a job when it is made, and changed later."""
 
     title: Annotated[Text, Field(max_length=200, examples=["Back up the world"])] = ""
     function: Annotated[Text, Field(max_length=200, description="A name from GET /functions.")] = ""
@@ -99,7 +119,13 @@ class JobChange(ScheduleFields):
     keep_days: Annotated[int, Whole(0, MAX_KEEP_DAYS)] | None = 30
 
 
-class JobCreate(JobChange):
+class JobChange(JobFields):
+    """Fields to change; fields that are left out keep their values."""
+
+    names_defaults = False
+
+
+class JobCreate(JobFields):
     """A new job; fields that are left out get their defaults."""
 
     model_config = ConfigDict(
@@ -117,11 +143,11 @@ class Preview(ScheduleFields):
     count: Annotated[int, Whole(1, 200)] = 5
 
 
-class RunRequest(Strict):
+class RunRequest(Body):
     kwargs: Annotated[Arguments, Field(description="Arguments that override those of the definition, one by one, for this run.")] | None = None
 
 
-class Pause(Strict):
+class Pause(Body):
     until: Annotated[Time | None, Field(description="null: until the job is resumed.")] = None
     reason: Annotated[Text, Field(max_length=200)] = ""
 

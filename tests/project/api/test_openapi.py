@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from jobs.models import JobDefinition
+from tests.support.api import Caller, data
+from tests.support.rows import make_job
 from vsadmin.api.api import api
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "openapi.json"
@@ -58,3 +61,37 @@ def test_every_operation_declares_its_errors_and_who_may_ask(name: str, operatio
 def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for _name, operation in operations()]
     assert len(ids) == len(set(ids))
+
+
+def schema_of(name: str) -> Any:
+    return document()["components"]["schemas"][name]
+
+
+@pytest.mark.django_db
+def test_a_generated_client_that_sends_all_defaults_changes_what_it_was_told(admin: Caller) -> None:
+    kept = {"trigger": "cron", "cron": "30 2 * * *", "interval_seconds": 0, "timezone": "Europe/Vienna", "enabled": False, "max_retries": 5, "keep_days": None}
+    before = make_job(**kept)
+    defaults = {name: field["default"] for name, field in schema_of("JobChange")["properties"].items() if "default" in field}
+    data(admin.patch("/jobs/backup", defaults | {"title": "Renamed"}))
+    after = JobDefinition.objects.get()
+    assert after.title == "Renamed"
+    assert {field.name for field in before._meta.concrete_fields if getattr(before, field.name) != getattr(after, field.name)} == {"title", "revision", "updated_at"}
+
+
+def test_a_change_requires_and_presumes_nothing() -> None:
+    schema = schema_of("JobChange")
+    assert "required" not in schema
+    nullable = {name for name, field in schema["properties"].items() if {"type": "null"} in field.get("anyOf", [])}
+    assert nullable == {"run_at", "starts_at", "ends_at", "misfire_grace_seconds", "timeout_seconds", "keep_runs", "keep_days"}
+    assert not any("efault" in json.dumps(field) for field in schema["properties"].values())
+
+
+def test_a_new_job_requires_what_has_no_default_and_says_what_the_defaults_are() -> None:
+    schema = schema_of("JobCreate")
+    assert sorted(schema["required"]) == ["function", "id"]
+    assert schema["properties"]["timezone"]["description"] == 'An IANA time zone. Default: "UTC".'
+
+
+@pytest.mark.parametrize("name", ["JobCreate", "JobChange", "Preview", "Pause", "RunRequest"])
+def test_no_body_has_defaults_that_a_generated_client_would_send_or_demand(name: str) -> None:
+    assert [field for field, schema in schema_of(name)["properties"].items() if "default" in schema] == []
