@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Header
 from ninja.responses import NinjaJSONEncoder
 
+from jobs.api.envelope import Answer
 from jobs.api.inputs import Strict
-from jobs.api.schemas import Answer
 from jobs.models import IdempotencyKey
 from jobs.models.idempotency import KeyedRequest
 

@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from django.db.models import TextChoices
 from django.utils.timezone import now
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import Field, WithJsonSchema
 
-from jobs.models import JobDefinition, JobRun, Status
+from jobs.api.envelope import one_of
+from jobs.models import Cause, JobDefinition, JobRun, Status, Trigger
 from jobs.models.scheduled import is_overdue
 from jobs.registry import JobFunction
 
-Data = TypeVar("Data")
-
-
-class Answer(Schema, Generic[Data]):
-    """The envelope of every successful response."""
-
-    status: Literal["ok"] = "ok"
-    data: Data
-
-
-class FieldProblem(Schema):
-    field: str
-    kind: str | None = Field(None, description="The type of the given value.")
-    problem: str
-    allowed: str | None = None
-
-
-class Problem(Schema):
-    """The body of every error response: RFC 9457 with a stable `code`."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    instance: str | None = None
-    errors: list[FieldProblem] | None = Field(None, description="With VALIDATION_ERROR: each invalid field or parameter.")
-    revision: int | None = Field(None, description="With REVISION_MISMATCH: the current revision.")
+DEPRECATED = {"deprecated": True}
+RunStatus = Annotated[str, one_of(*Status.values)]
+RunCause = Annotated[str, one_of(*Cause.values)]
+TriggerKind = Annotated[str, one_of(*Trigger.values)]
+Arguments = Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": True})]
 
 
 class LastRun(Schema):
     id: int
-    status: str
+    status: RunStatus
     started_at: datetime | None
     duration: float | None
 
@@ -62,15 +38,16 @@ class JobOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `k
 
     id: str
     next_run_time: datetime | None
-    trigger_type: str
-    trigger_details: str
+    trigger: TriggerKind
+    trigger_type: Annotated[str, Field(description="Use `trigger`.", json_schema_extra=DEPRECATED)]
+    trigger_details: Annotated[str, Field(description="Use `schedule`.", json_schema_extra=DEPRECATED)]
     title: str
     schedule: str
     problem: str | None
     overdue: bool
     last_run: LastRun | None
     function: str
-    kwargs: Any
+    kwargs: Arguments
     interval_seconds: int
     cron: str
     run_at: datetime | None
@@ -88,14 +65,14 @@ class JobOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `k
     max_retries: int
     retry_backoff_seconds: int
     retry_abandoned: bool
-    executor: str
+    executor: Annotated[str, one_of("local", "process")]
     keep_runs: int | None
     keep_days: int | None
     revision: int
     applied_revision: int
     applied_at: datetime | None
-    origin: str
-    overridden: Any
+    origin: Annotated[str, one_of("code", "staff")]
+    overridden: Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "string"}})]
     archived_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -129,9 +106,9 @@ class RunOut(Schema):  # type: ignore[no-redef]  # the plugin takes the field `k
     job_id: str
     scheduled_for: datetime
     slots: int
-    cause: str
+    cause: RunCause
     attempt: int
-    status: Status
+    status: RunStatus
     reason: str
     queued_at: datetime
     not_before: datetime | None
@@ -242,7 +219,7 @@ class SchedulerData(Schema):
 
 class CallerData(Schema):
     name: str
-    role: str
+    role: Annotated[str, one_of("admin", "monitor", "staff", "user")]
 
 
 class MessageData(Schema):

@@ -23,7 +23,7 @@ from vsadmin import __version__
 from vsadmin.api import problems
 from vsadmin.api.auth import guards
 from vsadmin.api.exceptions import BodyTooLarge, MalformedBody, Unauthorized, UnknownParameters
-from vsadmin.api.openapi import Schema
+from vsadmin.api.openapi import EXTRA, SERVERS, Schema
 from vsadmin.game.api import router as game_router
 from vsadmin.models import ADMINISTRATORS
 
@@ -143,6 +143,8 @@ api = API(
     version=__version__,
     description="Read and drive the job registry and the game server's versions, mods and status.",
     urls_namespace="api",
+    servers=SERVERS,
+    openapi_extra=EXTRA,
     parser=StrictParser(),
     renderer=ValidJSONRenderer(),
 )

@@ -13,8 +13,9 @@ from vsadmin.game.schemas import Mods, ModsQuery, OneVersion, Server, VersionOut
 router = Router(tags=["game"])
 
 
-@router.get("/versions", response=Versions, summary="Available game versions, highest first")
+@router.get("/versions", response=Versions, summary="List the available game versions")
 def list_versions(request: HttpRequest, query: Query[VersionsQuery]) -> Any:
+    """The highest first, each with its server build."""
     found = GameVersion.objects.current().prefetch_related("files")
     if query.channel:
         found = found.in_channel(query.channel)
@@ -22,13 +23,15 @@ def list_versions(request: HttpRequest, query: Query[VersionsQuery]) -> Any:
     return {"data": {"versions": versions, "total": len(versions), "cached_at": FeedState.objects.cached_at()}}
 
 
-@router.get("/versions/{version}", response=OneVersion, summary="One game version, including withdrawn ones")
+@router.get("/versions/{version}", response=OneVersion, summary="Get a game version")
 def get_version(request: HttpRequest, version: str) -> Any:
+    """Also one that was withdrawn."""
     return {"data": {"version": VersionOut.of(GameVersion.objects.find(version))}}
 
 
-@router.get("/mods", response=Mods, summary="Installed mods, with available updates first")
+@router.get("/mods", response=Mods, summary="List the installed mods")
 def list_mods(request: HttpRequest, query: Query[ModsQuery]) -> Any:
+    """Those with an available update first."""
     found = InstalledMod.objects.search(query.search).in_order()
     if query.updates_only:
         found = found.with_updates()
@@ -49,6 +52,7 @@ def _next_page(request: HttpRequest, offset: int) -> str:
     return request.build_absolute_uri(f"{request.path}?{parameters.urlencode()}")
 
 
-@router.get("/server/status", response=Server, summary="Status of the game server at the last observation")
+@router.get("/server/status", response=Server, summary="Get the status of the game server")
 def get_server_status(request: HttpRequest) -> Any:
+    """As it was observed at `checked_at`."""
     return {"data": ServerStatus.objects.summary()}

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
+from jobs.api.envelope import one_of
 from vsadmin.game.models import GameVersion
 
 
@@ -30,7 +31,7 @@ class VersionOut(Schema):
     """A game version with its server build; the fields of the file are null when the version has no server build."""
 
     version: str
-    channel: str
+    channel: Annotated[str, one_of("stable", "unstable")]
     filename: str | None
     filesize: str | None
     md5: str | None
@@ -62,7 +63,7 @@ class ModOut(Schema):
     name: str
     version: str
     authors: list[str]
-    side: str
+    side: Annotated[str, one_of("universal", "client", "server")]
     file: str
     enabled: bool
     problem: str | None

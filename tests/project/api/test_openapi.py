@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from jobs.models import JobDefinition
+from jobs.models import Cause, JobDefinition, Status, Trigger
 from tests.support.api import Caller, data
 from tests.support.rows import make_job
 from vsadmin.api.api import api
@@ -54,8 +54,10 @@ def test_every_operation_declares_its_errors_and_who_may_ask(name: str, operatio
             assert shared["content"]["application/problem+json"]["example"]["status"] == int(status)
         else:
             assert list(response["content"]) == ["application/json"]
-    assert [scheme for requirement in operation["security"] for scheme in requirement] == ["HeaderKey", "BearerKey", "StaffSession"]
+    session: dict[str, list[str]] = {"StaffSession": []} if name.startswith("GET ") else {"StaffSession": [], "CsrfToken": []}
+    assert operation["security"] == [{"HeaderKey": []}, {"BearerKey": []}, session]
     assert operation["summary"]
+    assert operation["description"]
 
 
 def test_operation_ids_are_unique() -> None:
@@ -69,7 +71,7 @@ def schema_of(name: str) -> Any:
 
 @pytest.mark.django_db
 def test_a_generated_client_that_sends_all_defaults_changes_what_it_was_told(admin: Caller) -> None:
-    kept = {"trigger": "cron", "cron": "30 2 * * *", "interval_seconds": 0, "timezone": "Europe/Vienna", "enabled": False, "max_retries": 5, "keep_days": None}
+    kept: dict[str, Any] = {"trigger": "cron", "cron": "30 2 * * *", "interval_seconds": 0, "timezone": "Europe/Vienna", "enabled": False, "max_retries": 5}
     before = make_job(**kept)
     defaults = {name: field["default"] for name, field in schema_of("JobChange")["properties"].items() if "default" in field}
     data(admin.patch("/jobs/backup", defaults | {"title": "Renamed"}))
@@ -95,3 +97,57 @@ def test_a_new_job_requires_what_has_no_default_and_says_what_the_defaults_are()
 @pytest.mark.parametrize("name", ["JobCreate", "JobChange", "Preview", "Pause", "RunRequest"])
 def test_no_body_has_defaults_that_a_generated_client_would_send_or_demand(name: str) -> None:
     assert [field for field, schema in schema_of(name)["properties"].items() if "default" in schema] == []
+
+
+def test_every_component_is_used() -> None:
+    text = json.dumps(document())
+    parts = [(kind, name) for kind, components in document()["components"].items() if kind != "securitySchemes" for name in components]
+    assert [part for part in parts if f'"#/components/{part[0]}/{part[1]}"' not in text] == []
+
+
+def test_the_document_says_where_it_holds_and_under_which_licence() -> None:
+    assert document()["servers"] == [{"url": "/", "description": "The server that this document comes from."}]
+    assert document()["info"]["license"] == {"name": "MIT", "identifier": "MIT"}
+    described = {tag["name"] for tag in document()["tags"] if tag["description"]}
+    assert {tag for _name, operation in operations() for tag in operation["tags"]} == described
+
+
+HEADERS = {
+    ("POST", "/jobs", "201"): {"ETag", "Location", "Idempotency-Replayed"},
+    ("POST", "/jobs/{job_id}/run", "202"): {"Location", "Idempotency-Replayed"},
+    ("GET", "/jobs/{job_id}", "200"): {"ETag"},
+    ("PATCH", "/jobs/{job_id}", "200"): {"ETag"},
+}
+
+
+@pytest.mark.parametrize("response", HEADERS, ids=" ".join)
+def test_the_headers_of_a_response_are_documented(response: tuple[str, str, str]) -> None:
+    method, path, status = response
+    headers = document()["paths"][f"/api/v1alpha1{path}"][method.lower()]["responses"][status]["headers"]
+    assert headers.keys() == HEADERS[response] | {"X-Request-ID"}
+
+
+@pytest.mark.parametrize("code", ["CONFLICT", "TOO_MANY_REQUESTS", "DATABASE_UNAVAILABLE"])
+def test_the_time_to_wait_is_documented(code: str) -> None:
+    assert "Retry-After" in document()["components"]["responses"][code]["headers"]
+
+
+ENUMS = {
+    "JobOut": {"trigger": Trigger.values, "executor": ["local", "process"], "origin": ["code", "staff"]},
+    "RunOut": {"status": Status.values, "cause": Cause.values},
+    "LastRun": {"status": Status.values},
+}
+
+
+@pytest.mark.parametrize("name", ENUMS)
+def test_closed_sets_of_values_are_enums_in_answers_too(name: str) -> None:
+    assert {field: schema_of(name)["properties"][field]["enum"] for field in ENUMS[name]} == ENUMS[name]
+
+
+@pytest.mark.django_db
+def test_what_is_written_has_the_same_name_when_it_is_read(admin: Caller) -> None:
+    written, read = (set(schema_of(name)["properties"]) for name in ("JobCreate", "JobOut"))
+    assert written <= read
+    assert [name for name, field in schema_of("JobOut")["properties"].items() if field.get("deprecated")] == ["trigger_type", "trigger_details"]
+    make_job(trigger="cron", cron="@daily")
+    assert data(admin.get("/jobs/backup"))["job"]["trigger"] == "cron"
