@@ -64,9 +64,11 @@ class JobExists(JobsError):
 class RevisionMismatch(JobsError):
     """The definition was changed in between."""
 
-    def __init__(self, job_id: str, expected: int, current: int) -> None:
-        self.job_id, self.expected, self.current = job_id, expected, current
-        super().__init__(f"job {job_id!r} is at revision {current}, not {expected}: it was changed in between; read it again and repeat the change")
+    def __init__(self, job_id: str, expected: Iterable[int], current: int) -> None:
+        self.job_id, self.expected, self.current = job_id, sorted(expected), current
+        wanted = " or ".join(map(str, self.expected))
+        reason = f"not {wanted}: it was changed in between" if wanted else "which the request does not name"
+        super().__init__(f"job {job_id!r} is at revision {current}, {reason}; read it again and repeat the change")
 
 
 class JobArchived(JobsError):
@@ -91,6 +93,13 @@ class IdempotencyKeyInUse(JobsError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the first request with the idempotency key {key!r} is still in progress; repeat the request to get its answer")
+
+
+class RunChanged(JobsError):
+    """The run has changed since the client read it."""
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"run {run_id} has changed in between; read it again and repeat the request")
 
 
 class RunFinished(JobsError):

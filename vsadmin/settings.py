@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "health.middleware.probes",
     "vsadmin.http.request_id.request_id",
     "vsadmin.http.load_shedding.shed_load",
+    "vsadmin.http.conditional.conditional",
     "vsadmin.http.api_problems.api_problems",
     "vsadmin.http.nul.refuse_nul",
     "django.middleware.security.SecurityMiddleware",

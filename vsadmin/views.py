@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from jobs.api.permissions import MONITOR
@@ -10,6 +11,7 @@ from jobs.monitoring.exposition import compress, negotiate
 from vsadmin.api import problems
 from vsadmin.api.auth import admit
 from vsadmin.api.exceptions import Refusal
+from vsadmin.http.conditional import CALLER
 
 
 @require_safe
@@ -21,4 +23,6 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return problems.of_exception(request, error)
     exposition = negotiate(request.headers.get("Accept", ""))
     body, headers = compress(exposition.body(), request.headers.get("Accept-Encoding", ""))
-    return HttpResponse(body, content_type=exposition.content_type, headers=headers)
+    response = HttpResponse(body, content_type=exposition.content_type, headers={"Cache-Control": "no-store", **headers})
+    patch_vary_headers(response, CALLER)
+    return response

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Generic, Literal, TypeVar
+import json
+from typing import Any, Generic, Literal, TypeVar
 
 from ninja import Schema
+from ninja.responses import NinjaJSONEncoder
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 Data = TypeVar("Data")
@@ -20,6 +22,11 @@ class Answer(Schema, Generic[Data]):
 
     status: Literal["ok"] = "ok"
     data: Data
+
+
+def rendered(answer: Answer[Any]) -> str:
+    """The body of a successful response."""
+    return json.dumps(answer.model_dump(), cls=NinjaJSONEncoder)
 
 
 class FieldProblem(Schema):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Header
-from ninja.responses import NinjaJSONEncoder
 
-from jobs.api.envelope import Answer
+from jobs.api.envelope import Answer, rendered
 from jobs.api.inputs import Strict
 from jobs.models import IdempotencyKey
 from jobs.models.idempotency import KeyedRequest
@@ -30,7 +28,7 @@ def answer_once(request: HttpRequest, key: str | None, operation: str, target: s
     """What `act` returns, or what the same request of this caller got before."""
 
     def render() -> str:
-        return json.dumps(act().model_dump(), cls=NinjaJSONEncoder)
+        return rendered(act())
 
     if key is None:
         return _response(render())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from jobs.models import MAX_INTERVAL_SECONDS, MAX_KEEP_DAYS, Status, Trigger
 from jobs.storable import json_problem
 
 MAX_NUMBER = 2_147_483_647
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Whole:
@@ -31,8 +33,9 @@ class Whole:
         return value
 
 
-def _is_string(value: object) -> object:
-    if value is not None and not isinstance(value, str):
+def _looks_like_time(value: object) -> object:
+    """Refuse what pydantic takes for seconds since 1970: numbers, and strings of digits."""
+    if value is not None and not (isinstance(value, str) and DATE.match(value)):
         raise PydanticCustomError("time", "expected a time with its zone, such as 2026-12-24T18:00:00+01:00")
     return value
 
@@ -52,7 +55,7 @@ def _storable(value: object) -> object:
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-Time = Annotated[AwareDatetime, BeforeValidator(_is_string), AfterValidator(_in_range)]
+Time = Annotated[AwareDatetime, BeforeValidator(_looks_like_time), AfterValidator(_in_range)]
 Arguments = Annotated[dict[str, Any], AfterValidator(_storable)]
 Id = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9_]+$", max_length=100, description="Letters, digits, - and _. Cannot be changed later.", examples=["backup"])]
 Interval = Annotated[int, Whole(0, MAX_INTERVAL_SECONDS)]

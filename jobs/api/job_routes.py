@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.timezone import now
-from ninja import Header, Query
+from ninja import Query
 
 from jobs.api.envelope import Answer, Problem
 from jobs.api.headers import sends
@@ -15,16 +16,15 @@ from jobs.api.idempotency import IdempotencyKeyHeader, answer_once
 from jobs.api.inputs import JobChange, JobCreate, JobsQuery, Pause, Preview, RunRequest, UpcomingQuery
 from jobs.api.pages import find_with_last_run, page_of_jobs
 from jobs.api.permissions import needs
+from jobs.api.preconditions import IfMatch, expected_revisions, revision_tag
 from jobs.api.router import JobId, author_of, next_url, router, url_of
 from jobs.api.schemas import JobData, JobOut, JobsData, MessageData, RunData, UpcomingData
 from jobs.models import JobDefinition
 
-IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^(\*|"[0-9]{1,9}")$', description='The ETag that the change is based on, such as "7".')]
-
 
 def _job(job_id: str, response: HttpResponse) -> dict[str, Any]:
     job, last_run = find_with_last_run(job_id)
-    response["ETag"] = f'"{job.revision}"'
+    response["ETag"] = revision_tag(job.revision)
     return {"data": {"job": JobOut.of(job, last_run)}}
 
 
@@ -50,7 +50,7 @@ def create_job(request: HttpRequest, job: JobCreate, idempotency_key: Idempotenc
 
     response = answer_once(request, idempotency_key, "create_job", "", job, create)
     made = json.loads(response.content)["data"]["job"]
-    response.status_code, response["ETag"] = 201, f'"{made["revision"]}"'
+    response.status_code, response["ETag"] = 201, revision_tag(made["revision"])
     response["Location"] = url_of(request, "get_job", job_id=made["id"])
     return response
 
@@ -67,9 +67,8 @@ def preview_schedule(request: HttpRequest, preview: Preview) -> Any:
 
 @router.get("/jobs/{job_id}", response=Answer[JobData], summary="Get a job")
 @needs("jobs.view_jobdefinition")
-@sends("ETag")
 def get_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
-    """Archived or not.  `ETag` names its revision."""
+    """Archived or not.  The `ETag` begins with its revision."""
     return _job(job_id, response)
 
 
@@ -78,28 +77,29 @@ def get_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
 @sends("ETag")
 def change_job(request: HttpRequest, job_id: JobId, change: JobChange, response: HttpResponse, if_match: IfMatch = None) -> Any:
     """Fields that are left out keep their values.  With `If-Match` the change is refused if somebody else has changed the job since."""
-    expected = int(if_match.strip('"')) if if_match not in {None, "*"} and if_match else None
-    JobDefinition.objects.find(job_id).edit(author_of(request), expected_revision=expected, **change.given())
+    JobDefinition.objects.find(job_id).edit(author_of(request), expected_revisions(if_match), **change.given())
     return _job(job_id, response)
 
 
-@router.delete("/jobs/{job_id}", response=Answer[MessageData], summary="Archive a job")
+@router.delete("/jobs/{job_id}", response={200: Answer[MessageData], 412: Problem}, summary="Archive a job")
 @needs("jobs.delete_jobdefinition")
-def delete_job(request: HttpRequest, job_id: JobId) -> Any:
-    """It is unscheduled and its history is kept; `restore` undoes it."""
-    JobDefinition.objects.find(job_id).archive(author_of(request))
+def delete_job(request: HttpRequest, job_id: JobId, if_match: IfMatch = None) -> Any:
+    """It is unscheduled and its history is kept; `restore` undoes it.  A job that is archived already: 404."""
+    JobDefinition.objects.current().find(job_id).archive(author_of(request), expected_revision=expected_revisions(if_match))
     return {"data": {"message": f"Job '{job_id}' deleted"}}
 
 
-@router.post("/jobs/{job_id}/run", response={202: Answer[RunData], 409: Problem}, summary="Run a job now")
+@router.post("/jobs/{job_id}/run", response={202: Answer[RunData], 409: Problem, 412: Problem}, summary="Run a job now")
 @needs("jobs.run_jobdefinition")
 @sends("Location", "Idempotency-Replayed")
-def run_job(request: HttpRequest, job_id: JobId, body: RunRequest | None = None, idempotency_key: IdempotencyKeyHeader = None) -> Any:
+def run_job(request: HttpRequest, job_id: JobId, body: RunRequest | None = None, if_match: IfMatch = None, idempotency_key: IdempotencyKeyHeader = None) -> Any:
     """A scheduler starts it at once, unless as many runs as the job allows are in progress.  With an `Idempotency-Key` the request is safe to repeat."""
     wanted = body or RunRequest()
 
     def run() -> Answer[RunData]:
-        requested = JobDefinition.objects.find(job_id).request_run(author_of(request), wanted.kwargs)
+        with transaction.atomic():
+            job = JobDefinition.objects.find_locked(job_id, expected_revisions(if_match)) if if_match is not None else JobDefinition.objects.find(job_id)
+            requested = job.request_run(author_of(request), wanted.kwargs)
         return Answer[RunData].model_validate({"data": {"run": requested}})
 
     response = answer_once(request, idempotency_key, "run_job", job_id, wanted, run)
@@ -108,31 +108,31 @@ def run_job(request: HttpRequest, job_id: JobId, body: RunRequest | None = None,
     return response
 
 
-@router.post("/jobs/{job_id}/pause", response=Answer[JobData], summary="Pause a job")
+@router.post("/jobs/{job_id}/pause", response={200: Answer[JobData], 412: Problem}, summary="Pause a job")
 @needs("jobs.pause_jobdefinition")
 @sends("ETag")
-def pause_job(request: HttpRequest, job_id: JobId, response: HttpResponse, body: Pause | None = None) -> Any:
+def pause_job(request: HttpRequest, job_id: JobId, response: HttpResponse, body: Pause | None = None, if_match: IfMatch = None) -> Any:
     """Until a time, or until it is resumed."""
     pause = body or Pause()
-    JobDefinition.objects.find(job_id).pause(author_of(request), until=pause.until, reason=pause.reason)
+    JobDefinition.objects.find(job_id).pause(author_of(request), pause.until, pause.reason, expected_revisions(if_match))
     return _job(job_id, response)
 
 
-@router.post("/jobs/{job_id}/resume", response=Answer[JobData], summary="Resume a paused job")
+@router.post("/jobs/{job_id}/resume", response={200: Answer[JobData], 412: Problem}, summary="Resume a paused job")
 @needs("jobs.pause_jobdefinition")
 @sends("ETag")
-def resume_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
+def resume_job(request: HttpRequest, job_id: JobId, response: HttpResponse, if_match: IfMatch = None) -> Any:
     """Slots that passed during the pause are not caught up with."""
-    JobDefinition.objects.find(job_id).resume(author_of(request))
+    JobDefinition.objects.find(job_id).resume(author_of(request), expected_revision=expected_revisions(if_match))
     return _job(job_id, response)
 
 
-@router.post("/jobs/{job_id}/restore", response=Answer[JobData], summary="Restore an archived job")
+@router.post("/jobs/{job_id}/restore", response={200: Answer[JobData], 412: Problem}, summary="Restore an archived job")
 @needs("jobs.delete_jobdefinition")
 @sends("ETag")
-def restore_job(request: HttpRequest, job_id: JobId, response: HttpResponse) -> Any:
+def restore_job(request: HttpRequest, job_id: JobId, response: HttpResponse, if_match: IfMatch = None) -> Any:
     """It is scheduled again, with its history."""
-    JobDefinition.objects.find(job_id).restore(author_of(request))
+    JobDefinition.objects.find(job_id).restore(author_of(request), expected_revision=expected_revisions(if_match))
     return _job(job_id, response)
 
 

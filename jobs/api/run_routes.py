@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from ninja import Query
 
-from jobs.api.envelope import Answer, Problem
+from jobs.api.envelope import Answer, Problem, rendered
 from jobs.api.inputs import JobRunsQuery, RunsQuery
 from jobs.api.pages import page_of_runs
 from jobs.api.permissions import MONITOR, needs
+from jobs.api.preconditions import IfMatch, digest_of, matches_digest
 from jobs.api.router import JobId, RunId, author_of, next_url, router
 from jobs.api.schemas import CallerData, FunctionOut, FunctionsData, LogData, RunData, RunDetailsData, RunsData, SchedulerData
+from jobs.exceptions import RunChanged
 from jobs.models import JobDefinition, JobRun, SchedulerInstance
 from jobs.monitoring.status import read_status
 from jobs.registry import all_functions
@@ -21,6 +24,10 @@ from jobs.registry import all_functions
 def _runs(request: HttpRequest, job_id: str, query: JobRunsQuery) -> dict[str, Any]:
     runs, cursor = page_of_runs(job_id, query.status, query.cursor, query.limit)
     return {"data": {"runs": runs, "next": next_url(request, cursor=cursor) if cursor else None}}
+
+
+def _details(run: JobRun) -> Answer[RunDetailsData]:
+    return Answer[RunDetailsData].model_validate({"data": {"run": run}})
 
 
 @router.get("/jobs/{job_id}/runs", response=Answer[RunsData], summary="List the runs of a job")
@@ -41,7 +48,7 @@ def list_runs(request: HttpRequest, query: Query[RunsQuery]) -> Any:
 @needs("jobs.view_jobrun")
 def get_run(request: HttpRequest, run_id: RunId) -> Any:
     """With its result, and the traceback of an exception."""
-    return {"data": {"run": JobRun.objects.find(run_id)}}
+    return _details(JobRun.objects.find(run_id))
 
 
 @router.get("/runs/{run_id}/log", response=Answer[LogData], summary="Get the log of a run")
@@ -51,11 +58,14 @@ def get_run_log(request: HttpRequest, run_id: RunId) -> Any:
     return {"data": {"log": JobRun.objects.find(run_id).log}}
 
 
-@router.post("/runs/{run_id}/cancel", response={200: Answer[RunData], 409: Problem}, summary="Cancel a run")
+@router.post("/runs/{run_id}/cancel", response={200: Answer[RunData], 409: Problem, 412: Problem}, summary="Cancel a run")
 @needs("jobs.cancel_jobrun")
-def cancel_run(request: HttpRequest, run_id: RunId) -> Any:
+def cancel_run(request: HttpRequest, run_id: RunId, if_match: IfMatch = None) -> Any:
     """Ends a run that has not started, and asks for the end of one that is running.  A run that has ended: 409."""
-    return {"data": {"run": JobRun.objects.find(run_id).request_cancel(author_of(request).name)}}
+    with transaction.atomic():
+        if if_match is not None and not matches_digest(if_match, digest_of(rendered(_details(JobRun.objects.select_for_update(of=("self",)).find(run_id))).encode())):
+            raise RunChanged(run_id)
+        return {"data": {"run": JobRun.objects.find(run_id).request_cancel(author_of(request).name)}}
 
 
 @router.get("/functions", response=Answer[FunctionsData], summary="List the functions that a job can call")

@@ -15,13 +15,14 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from jobs.clock import database_now
-from jobs.exceptions import JobArchived, RevisionMismatch, UnknownFunction
+from jobs.exceptions import JobArchived, UnknownFunction
 from jobs.models.author import CODE, Author
 from jobs.models.code_defaults import CodeDefaults
 from jobs.models.definition_set import APPLIED_FIELDS, JobDefinitionQuerySet
 from jobs.models.fields import WholeNumberField, reserved_id_problems
 from jobs.models.history import ChangeRecord
 from jobs.models.readable import ReadableModel
+from jobs.models.revisions import Expected
 from jobs.models.run import JobRun
 from jobs.models.schedule_columns import ScheduleColumns
 from jobs.registry import get_function
@@ -185,15 +186,13 @@ class JobDefinition(CodeDefaults, ScheduleColumns, ReadableModel):
             self.save(force_insert=self._state.adding)
             self.history.filter(revision=self.revision).update(source=author.source, author=author.name)
 
-    def edit(self, author: Author, expected_revision: int | None = None, reason: str = "", **changes: Any) -> JobDefinition:
+    def edit(self, author: Author, expected_revision: Expected = None, reason: str = "", **changes: Any) -> JobDefinition:
         """Change fields and return the new row; nothing is stored when anything is wrong.
 
-        Raises RevisionMismatch when the row is not at `expected_revision`, ValidationError by field.
+        Raises RevisionMismatch when the row is at none of the expected revisions, ValidationError by field.
         """
         with transaction.atomic():
-            row = JobDefinition.objects.select_for_update(no_key=True).find(self.pk)
-            if expected_revision is not None and row.revision != expected_revision:
-                raise RevisionMismatch(self.pk, expected_revision, row.revision)
+            row = JobDefinition.objects.find_locked(self.pk, expected_revision)
             row._assign(changes)
             row.note_overrides(changes, author)
             row.full_clean()
@@ -209,25 +208,25 @@ class JobDefinition(CodeDefaults, ScheduleColumns, ReadableModel):
                 raise ValidationError({name: gettext("This field cannot be changed.")})
             setattr(self, name, value)
 
-    def reset_to_default(self, field: str, author: Author, expected_revision: int | None = None, reason: str = "") -> JobDefinition:
+    def reset_to_default(self, field: str, author: Author, expected_revision: Expected = None, reason: str = "") -> JobDefinition:
         """Set one field to the code's default; raises as `edit`, and ValidationError when the code has no default for it."""
         return self.edit(author, expected_revision, reason or f"reset {field} to default", **{field: self.code_default(field)})
 
-    def pause(self, author: Author, until: datetime | None = None, reason: str = "") -> JobDefinition:
+    def pause(self, author: Author, until: datetime | None = None, reason: str = "", expected_revision: Expected = None) -> JobDefinition:
         """Fire no slot before `until` (None: until `resume`)."""
-        return self.edit(author, reason=reason, paused_until=until or FOREVER, pause_reason=reason[:200])
+        return self.edit(author, expected_revision, reason, paused_until=until or FOREVER, pause_reason=reason[:200])
 
-    def resume(self, author: Author, reason: str = "") -> JobDefinition:
+    def resume(self, author: Author, reason: str = "", expected_revision: Expected = None) -> JobDefinition:
         """Fire slots again; those that passed during the pause are not caught up with."""
-        return self.edit(author, reason=reason, paused_until=None, pause_reason="")
+        return self.edit(author, expected_revision, reason, paused_until=None, pause_reason="")
 
-    def archive(self, author: Author, reason: str = "") -> JobDefinition:
+    def archive(self, author: Author, reason: str = "", expected_revision: Expected = None) -> JobDefinition:
         """Remove the job from the schedule and keep its history; `restore` undoes it."""
-        return self.edit(author, reason=reason, archived_at=self.archived_at or database_now())
+        return self.edit(author, expected_revision, reason, archived_at=self.archived_at or database_now())
 
-    def restore(self, author: Author, reason: str = "") -> JobDefinition:
+    def restore(self, author: Author, reason: str = "", expected_revision: Expected = None) -> JobDefinition:
         """Put an archived job back on the schedule."""
-        return self.edit(author, reason=reason, archived_at=None)
+        return self.edit(author, expected_revision, reason, archived_at=None)
 
     def request_run(self, author: Author, kwargs: dict[str, Any] | None = None) -> JobRun:
         """Request a run now; a scheduler starts it at once, within the overlap policy.

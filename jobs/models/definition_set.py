@@ -15,6 +15,7 @@ from jobs.exceptions import JobExists, JobNotFound
 from jobs.models.author import CODE, Author
 from jobs.models.history import RecordedQuerySet
 from jobs.models.readable import attempt, read_rows
+from jobs.models.revisions import Expected, require_revision
 from jobs.models.run import ACTIVE, Cause, JobRun
 from jobs.models.schedule_columns import SCHEDULE_FIELDS
 from jobs.models.scheduled import OVERDUE_AFTER
@@ -46,6 +47,12 @@ class JobDefinitionQuerySet(RecordedQuerySet["JobDefinition"]):
             return self.get(pk=job_id)
         except (self.model.DoesNotExist, ValueError):
             raise JobNotFound(job_id) from None
+
+    def find_locked(self, job_id: str, expected_revision: Expected) -> JobDefinition:
+        """As `find`, at an expected revision and unchanged until the end of the transaction; raises RevisionMismatch too."""
+        definition = self.select_for_update(no_key=True).find(job_id)
+        require_revision(definition, expected_revision)
+        return definition
 
     def draft(self, **fields: Any) -> JobDefinition:
         """A definition that is not stored, with its schedule checked; raises ValidationError (by field)."""

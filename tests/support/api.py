@@ -38,8 +38,8 @@ class Caller:
     def patch(self, path: str, body: Any, **headers: str) -> Any:
         return self.ask("PATCH", path, body, **headers)
 
-    def delete(self, path: str) -> Any:
-        return self.ask("DELETE", path)
+    def delete(self, path: str, **headers: str) -> Any:
+        return self.ask("DELETE", path, **headers)
 
 
 def data(answer: Any, status: int = 200) -> Any:

@@ -20,7 +20,7 @@ DESCRIPTIONS = {
     403: "The caller has no permission, or its session sent no CSRF token.",
     404: "Not found.",
     409: "The request conflicts with the current state.",
-    412: "The job was changed in the meantime; `revision` is its current revision.",
+    412: "No tag of `If-Match` is the current one; `revision` is the job's current revision.",
     413: "The body is larger than 1 MiB.",
     422: "A field or parameter is invalid; `errors` lists each.",
     429: "Too many requests; wait for the seconds in `Retry-After`.",
@@ -43,7 +43,10 @@ CODES = {
 SECONDS = {"type": "integer", "minimum": 1}
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {"description": "The id of the request in the log.", "schema": {"type": "string"}},
-    "ETag": {"description": "Names the revision of the job; send it in `If-Match` to change only that.", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "Changes with the body, for `If-None-Match`. That of a job begins with its revision, for `If-Match`.",
+        "schema": {"type": "string"},
+    },
     "Location": {"description": "The address of what was created.", "schema": {"type": "string", "format": "uri"}},
     "Idempotency-Replayed": {"description": "`true`: the same request was answered before, and nothing was done now.", "schema": {"const": "true"}},
     "Retry-After": {"description": "Seconds to wait before the request is repeated.", "schema": SECONDS},
@@ -108,7 +111,7 @@ class Schema(OpenAPISchema):
         for status in sorted(declared | _possible(operation)):
             details["responses"][status] = {"$ref": f"#/components/responses/{CODES[status]}"}
         for status in details["responses"].keys() - CODES.keys():
-            details["responses"][status]["headers"] = _headers(*headers_of(operation.view_func))
+            details["responses"][status]["headers"] = _headers(*(["ETag"] if "GET" in operation.methods else []), *headers_of(operation.view_func))
         if not set(operation.methods) <= SAFE_METHODS:
             details["security"] = [needed | ({"CsrfToken": []} if "StaffSession" in needed else {}) for needed in details["security"]]
         return details

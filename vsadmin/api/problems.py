@@ -23,6 +23,7 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     jobs_errors.JobArchived: (409, "JOB_ARCHIVED"),
     jobs_errors.RunFinished: (409, "RUN_FINISHED"),
     jobs_errors.RevisionMismatch: (412, "REVISION_MISMATCH"),
+    jobs_errors.RunChanged: (412, "RUN_CHANGED"),
     jobs_errors.UnknownFunction: (422, "UNKNOWN_FUNCTION"),
     jobs_errors.IdempotencyKeyReused: (422, "IDEMPOTENCY_KEY_REUSED"),
     jobs_errors.IdempotencyKeyInUse: (409, "IDEMPOTENCY_KEY_IN_USE"),

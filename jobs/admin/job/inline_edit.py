@@ -58,7 +58,7 @@ class InlineEditMixin(Base):
         except ValidationError as error:
             messages.error(request, f"{definition}: {' '.join(error.messages)}")
         except RevisionMismatch as error:
-            messages.error(request, _conflict_text(find_or_404(job_id), error.expected))
+            messages.error(request, _conflict_text(find_or_404(job_id), error.expected[0]))
         else:
             log.info("job_changed", job=job_id, change="edit", person=request.user.get_username(), source="admin")
             confirm_change(request, job_id, _("%(job)s saved.") % {"job": changed})

@@ -99,6 +99,12 @@ def test_no_body_has_defaults_that_a_generated_client_would_send_or_demand(name:
     assert [field for field, schema in schema_of(name)["properties"].items() if "default" in schema] == []
 
 
+def test_every_operation_that_changes_what_exists_takes_a_precondition() -> None:
+    without = {name for name, operation in operations() if not any(parameter["name"] == "If-Match" for parameter in operation["parameters"])}
+    changing = {name for name in without if not name.startswith("GET ")}
+    assert changing == {"POST /api/v1alpha1/jobs", "POST /api/v1alpha1/jobs/preview"}
+
+
 def test_every_component_is_used() -> None:
     text = json.dumps(document())
     parts = [(kind, name) for kind, components in document()["components"].items() if kind != "securitySchemes" for name in components]

@@ -34,7 +34,7 @@ def test_unknown_routes_and_methods_are_problems_too(admin: Caller) -> None:
     problem(admin.get("/jobs/"), 404, "NOT_FOUND")
     answer = admin.ask("PUT", "/jobs")
     problem(answer, 405, "METHOD_NOT_ALLOWED")
-    assert set(answer["Allow"].split(", ")) == {"GET", "POST"}
+    assert set(answer["Allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
 def test_a_bad_host_is_a_problem_too(admin: Caller) -> None:
