@@ -168,7 +168,8 @@ class JobsQuery(Strict):
     last_status: Annotated[Status | None, Field(description="The status of the last run.")] = None
     order: Literal["id", "-id", "title", "-title", "next_run_time", "-next_run_time", "updated_at", "-updated_at"] = "id"
     limit: Limit = 100
-    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    cursor: Annotated[str, Field(max_length=3000, pattern=r"^[0-9A-Za-z_-]*$", description="From `next` of the previous page.")] = ""
+    offset: Annotated[int | None, Field(ge=0, le=1_000_000, description="Instead of a cursor; jobs that come and go meanwhile shift the pages.")] = None
 
 
 class JobRunsQuery(Strict):

@@ -31,10 +31,10 @@ def _job(job_id: str, response: HttpResponse) -> dict[str, Any]:
 @router.get("/jobs", response=Answer[JobsData], summary="List jobs")
 @needs("jobs.view_jobdefinition")
 def list_jobs(request: HttpRequest, query: Query[JobsQuery]) -> Any:
-    """Filtered and ordered by the parameters.  `next` is the address of the next page, or null on the last one."""
-    page, end = page_of_jobs(query), query.offset + query.limit
+    """Filtered and ordered by the parameters.  `next` is the address of the next page; jobs that come and go meanwhile do not shift it."""
+    page = page_of_jobs(query)
     jobs = [JobOut.of(job, last_run) for job, last_run in page.rows]
-    data = JobsData.model_construct(jobs=jobs, total=page.total, next=next_url(request, offset=end) if end < page.total else None)
+    data = JobsData.model_construct(jobs=jobs, total=page.total, next=next_url(request, **page.next) if page.next else None)
     return Answer[JobsData].model_construct(data=data)  # ninja sends a model instance as it is; it would validate a dict field by field
 
 

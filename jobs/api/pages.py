@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
@@ -13,6 +14,7 @@ from django.db.models.expressions import Combinable
 from django.utils.timezone import now
 
 from jobs.api.inputs import JobsQuery
+from jobs.api.job_cursor import after, cursor_of
 from jobs.models import JobDefinition, JobRun
 from jobs.models.run_pages import older_than_id, older_than_slot, take_page
 
@@ -27,17 +29,26 @@ def last_runs(job: OuterRef | str) -> QuerySet[JobRun]:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """One page of jobs, each with its last run, and the number of jobs on all pages."""
+    """One page of jobs, each with its last run, the number of jobs on all pages, and the parameters of the next page."""
 
     rows: list[tuple[JobDefinition, JobRun | None]]
     total: int
+    next: dict[str, Any]
 
 
 def page_of_jobs(query: JobsQuery) -> JobPage:
     """The jobs that match `query`, in three database queries."""
+    if query.cursor and query.offset is not None:
+        raise ValidationError({"offset": "Expected either a cursor or an offset."})
     found = _filtered(query)
-    rows = found.select_related("scheduled").defer("scheduled__job_state").order_by(*_order(query.order))
-    return JobPage(with_last_runs(rows[query.offset : query.offset + query.limit]), found.count())
+    rows = found.filter(after(query.cursor, query.order)) if query.cursor else found
+    rows = rows.select_related("scheduled").defer("scheduled__job_state").order_by(*_order(query.order))
+    start = query.offset or 0
+    page = with_last_runs(rows[start : start + query.limit + 1])  # one more, to know whether there is a next page
+    more: dict[str, Any] = {}
+    if len(page) > query.limit:
+        more = {"cursor": cursor_of(page[query.limit - 1][0], query.order)} if query.offset is None else {"offset": start + query.limit}
+    return JobPage(page[: query.limit], found.count(), more)
 
 
 def with_last_runs(jobs: QuerySet[JobDefinition]) -> list[tuple[JobDefinition, JobRun | None]]:
