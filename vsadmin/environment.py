@@ -6,6 +6,7 @@ names the variable; the value itself is never printed, because it may be a secre
 
 from __future__ import annotations
 
+import re
 import sys
 from ipaddress import ip_network
 from pathlib import Path
@@ -63,6 +64,9 @@ def _looks_random(secret: str, length: int) -> bool:
     return len(secret) >= length and len(set(secret)) >= DIFFERENT_CHARACTERS
 
 
+ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+"""As a browser sends it."""
+
 IntervalSeconds = Annotated[int, Field(ge=0, le=MAX_INTERVAL_SECONDS)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
@@ -76,6 +80,7 @@ class Environment(BaseSettings):
     secret_key: str = ""
     allowed_hosts: Annotated[list[str], NoDecode] = ["localhost", "127.0.0.1", "[::1]"]
     trusted_proxies: Annotated[list[str], NoDecode] = []
+    cors_origins: Annotated[list[str], NoDecode] = []
     https: bool = True
     session_idle_minutes: Annotated[int, Field(ge=5, le=44_640)] = 480
     database_url: str = "sqlite:///var/vsadmin.sqlite3"
@@ -99,7 +104,7 @@ class Environment(BaseSettings):
     server_versions_refresh_interval: IntervalSeconds = 86400
     game_server_watch_interval: IntervalSeconds = 10
 
-    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "cors_origins", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -112,6 +117,13 @@ class Environment(BaseSettings):
                 ip_network(proxy, strict=False)
             except ValueError:
                 raise ValueError("expected addresses or networks such as 127.0.0.1,10.0.0.0/8") from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        if not all(ORIGIN.fullmatch(origin) for origin in value):
+            raise ValueError("expected origins such as https://panel.example.org,http://localhost:3000, each with its scheme and without a path")
         return value
 
     @field_validator("log_level", mode="before")

@@ -6,6 +6,7 @@ import logging
 import warnings
 from typing import Any
 
+from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
@@ -53,6 +54,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "csp",
     "django_structlog",
     "ninja",  # its docs page takes Swagger's files from static files instead of a CDN only when it is listed here
@@ -67,6 +69,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "health.middleware.probes",
     "vsadmin.http.request_id.request_id",
+    "corsheaders.middleware.CorsMiddleware",  # before all that may refuse: a page can read an error only with these headers
     "vsadmin.http.load_shedding.shed_load",
     "vsadmin.http.conditional.conditional",
     "vsadmin.http.api_problems.api_problems",
@@ -161,6 +164,12 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 if ENV.trusted_proxies:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Pages of other sites use the API with a key; cookies are not sent, so that no page acts as the person who is logged in.
+CORS_ALLOWED_ORIGINS = ENV.cors_origins
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = (*default_headers, "x-api-key", "x-request-id", "idempotency-key", "if-match", "if-none-match")
+CORS_EXPOSE_HEADERS = ("ETag", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed")
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 NINJA_PAGINATION_MAX_LIMIT = 200
