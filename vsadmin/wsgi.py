@@ -4,5 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from vsadmin.http.wsgi_limits import read_bodies
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vsadmin.settings")
-application = get_wsgi_application()
+application = read_bodies(get_wsgi_application())

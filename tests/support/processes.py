@@ -108,13 +108,14 @@ class Site:
         self._processes[process] = path
         return process
 
-    def start_web(self, *, asgi: bool = False, workers: int = 1, threads: int = 8, **env: str) -> str:
+    def start_web(self, *, asgi: bool = False, workers: int = 1, threads: int = 8, worker_class: str = "", **env: str) -> str:
         """Start gunicorn (or, with `asgi`, uvicorn) on a free port; its address, once it answers."""
         port = free_port()
         if asgi:
             command = ["uvicorn", "vsadmin.asgi:application", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
         else:
             command = ["gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{port}", "--workers", str(workers), "--threads", str(threads)]
+            command += ["--worker-class", worker_class] if worker_class else []
         process = self.start(sys.executable, "-m", *command, *([] if asgi else ["vsadmin.wsgi"]), name="web", env=env)
         self.base_url = f"http://127.0.0.1:{port}"
         wait_until(lambda: self._answers(process, self.base_url), timeout=30, message="the web server never answered")

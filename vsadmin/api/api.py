@@ -134,7 +134,7 @@ def refuse_large_body(request: HttpRequest) -> None:
     """Raise BodyTooLarge when Content-Length is above the limit."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isascii() and length.isdecimal() and int(length[:19]) > limit:
+    if length.isascii() and length.isdecimal() and int(length.lstrip("0")[:19] or "0") > limit:
         raise BodyTooLarge(limit)
 
 
