@@ -9,15 +9,16 @@ from typing import Any
 
 from health.registry import blocks, probes
 from jobs.monitoring.deadline import DeadlineCheck
-from jobs.monitoring.readiness import why_not_ready
+from jobs.monitoring.readiness import check_database
 from jobs.monitoring.status import UNKNOWN, read_status
 
 HEALTH_DEADLINE_SECONDS = 0.7
 READY_DEADLINE_SECONDS = 1.5
 UNREACHABLE = "the database is out of reach"
+UNKNOWN_CHECKS = {"writable": None, "migrations": None}
 
 status = DeadlineCheck("scheduler", read_status)
-ready = DeadlineCheck("readiness", lambda: why_not_ready() or "")
+database = DeadlineCheck("readiness", check_database)
 
 
 @cache
@@ -39,14 +40,23 @@ def health() -> dict[str, Any]:
 
 
 def readiness() -> tuple[list[str], dict[str, Any]]:
-    """The reasons why this process should get no requests (empty: it is ready), and the data of `/readyz`."""
-    checks = [_deadline_check(f"ready: {name}", probe) for name, probe in probes.items()]
-    ready.start()
+    """The reasons why this process should get no requests (empty: it is ready), and the data of `/readyz`.
+
+    `checks` has true or false for each condition, and null for what cannot be known while the database is out of reach.
+    """
+    registered = {name: _deadline_check(f"ready: {name}", probe) for name, probe in probes.items()}
+    database.start()
     status.start()
-    for check in checks:
+    for check in registered.values():
         check.start()
     deadline = time.monotonic() + READY_DEADLINE_SECONDS
-    problem = ready.result(deadline)
-    reasons = [UNREACHABLE if problem is None else problem, *(check.result(deadline) for check in checks)]
-    data = {"database": "unreachable" if problem is None else "reachable", "scheduler": (status.result(deadline) or UNKNOWN).as_dict()}
-    return [reason for reason in reasons if reason], data
+    found = database.result(deadline)
+    problems = {"database": UNREACHABLE if found is None else "", **(found or {}), **{name: check.result(deadline) for name, check in registered.items()}}
+    reasons = [reason for reason in problems.values() if reason]
+    data = {
+        "ready": not reasons,
+        "checks": (UNKNOWN_CHECKS if found is None else {}) | {name: not reason for name, reason in problems.items()},
+        "database": "unreachable" if found is None else "reachable",
+        "scheduler": (status.result(deadline) or UNKNOWN).as_dict(),
+    }
+    return reasons, data

@@ -30,11 +30,16 @@ def is_read_only() -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def check_database() -> dict[str, str]:
+    """By condition, why it does not hold, or an empty text.  Raises DatabaseError."""
+    missing = missing_migrations()
+    shown = ", ".join(missing[:3]) + (f", … ({len(missing)} in all)" if len(missing) > 3 else "")
+    return {
+        "writable": "the database is read-only" if is_read_only() else "",
+        "migrations": f"the database lacks migrations: {shown}; run `manage.py migrate`" if missing else "",
+    }
+
+
 def why_not_ready() -> str | None:
     """The reason why this process should get no requests, or None.  Raises DatabaseError."""
-    if is_read_only():
-        return "the database is read-only"
-    if missing := missing_migrations():
-        shown = ", ".join(missing[:3]) + (f", … ({len(missing)} in all)" if len(missing) > 3 else "")
-        return f"the database lacks migrations: {shown}; run `manage.py migrate`"
-    return None
+    return next(filter(None, check_database().values()), None)

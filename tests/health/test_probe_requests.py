@@ -20,6 +20,7 @@ def test_probes_pass_where_other_requests_are_refused_and_leave_no_trace(site: S
         assert answer.status_code == 200
         assert "set-cookie" not in answer.headers
         assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.json()["data"].get("ready") is (True if path == "/readyz" else None)
         assert httpx2.head(site.base_url + path, trust_env=False).status_code == 200
         assert httpx2.post(site.base_url + path, trust_env=False).status_code == 405
     assert "healthz" not in site.output(web)
@@ -36,5 +37,6 @@ def test_missing_migrations_make_it_unready_but_not_unhealthy(site: Site, tmp_pa
     answer = ask(site, "/readyz", within=2)
     assert answer.status_code == 503
     assert "the database lacks migrations" in answer.json()["detail"]
+    assert (answer.json()["ready"], answer.json()["checks"]) == (False, {"database": True, "writable": True, "migrations": False})
     site.manage("migrate")
     wait_until(lambda: ask(site, "/readyz", within=2).status_code == 200, message="migrated, and still not ready")

@@ -11,6 +11,8 @@ from health.registry import blocks, probes, register_block, register_probe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+DATABASE = {"database": True, "writable": True, "migrations": True}
+
 
 @pytest.fixture(autouse=True)
 def empty_registry() -> Iterator[None]:
@@ -59,7 +61,13 @@ def test_the_reason_of_a_registered_probe_makes_the_process_unready() -> None:
     register_probe("well", lambda: None)
     reasons, data = readiness()
     assert reasons == ["a restore is running"]
+    assert (data["ready"], data["checks"]) == (False, DATABASE | {"backup": False, "well": True})
     assert data["database"] == "reachable"
+
+
+def test_a_ready_process_says_so_and_what_it_has_checked() -> None:
+    reasons, data = readiness()
+    assert (reasons, data["ready"], data["checks"]) == ([], True, DATABASE)
 
 
 def test_a_probe_that_hangs_or_raises_does_not_make_the_process_unready(hanging: Any) -> None:
