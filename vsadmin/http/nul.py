@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+from vsadmin.http.api_problems import API_ROOT
+
 
 @sync_and_async_middleware
 def refuse_nul(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
@@ -28,6 +30,7 @@ def refuse_nul(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequ
 
 
 def _refusal(request: HttpRequest) -> HttpResponseBase | None:
-    if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.META.get("QUERY_STRING", ""):
+    query = "" if request.path_info.startswith(API_ROOT) else request.META.get("QUERY_STRING", "")  # the API names the parameter
+    if "\0" in request.path_info or "%00" in query or "\0" in query:
         return HttpResponseBadRequest("The address contains NUL (%00); remove it.\n", content_type="text/plain")
     return None

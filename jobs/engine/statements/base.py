@@ -20,8 +20,12 @@ log = structlog.get_logger()
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-APPLIED = "id NOT IN (SELECT id FROM jobs_jobdefinition WHERE NOT (applied_revision = revision))"
-"""Of an entry of the store: its definition, if any, is applied.  The condition is that of the index `jobs_unapplied`."""
+APPLIED = "(SELECT d.id FROM jobs_jobdefinition d WHERE d.id = django_apscheduler_djangojob.id AND NOT (d.applied_revision = d.revision)) IS NULL"
+"""Of an entry of the store: its definition, if any, is applied.
+
+A scalar subquery, which PostgreSQL looks up for each row by an index; NOT IN and NOT EXISTS would read the whole table,
+because it expects most definitions to be unapplied.
+"""
 
 
 def _due_entry(job_id: Any, at: Any, state: Any) -> DueEntry:
