@@ -1,5 +1,7 @@
 """The metrics, read from the tables, so that every process gives the same numbers.
 
+Prometheus adds the labels `job` and `instance` to what it scrapes, and renames exposed ones of the same name.
+
 Samples are made lazily: `prometheus_client` reads each once, and 190,000 of them at a time (10,000 jobs) would keep the garbage
 collector busy.
 """
@@ -69,7 +71,8 @@ def _queued() -> int:
 
 def _scheduler(status: SchedulerStatus, now: datetime) -> Iterator[Metric]:
     last_tick = None if status.last_tick_age_seconds is None else now - timedelta(seconds=status.last_tick_age_seconds)
-    yield _gauge("vsadmin_build_info", "The versions of this process; always 1.", 1, version=conf.version(), python=python_version())
+    build = {"version": conf.version(), "python": python_version(), "vsadmin_environment": conf.environment()}
+    yield _gauge("vsadmin_build_info", "The versions of this process, and its environment; always 1.", 1, **build)
     yield _gauge("vsadmin_scheduler_up", "1 while a scheduler completed a tick within the last 10 s.", status.status == "running")
     yield _gauge("vsadmin_scheduler_instances", "Schedulers that completed a tick within the last 10 s.", status.instances)
     yield _gauge("vsadmin_scheduler_last_tick_timestamp_seconds", "When a scheduler last completed a tick; 0: never.", _timestamp(last_tick))
@@ -78,10 +81,10 @@ def _scheduler(status: SchedulerStatus, now: datetime) -> Iterator[Metric]:
 
 def _jobs(now: datetime) -> Iterator[Metric]:
     rows = list(JobDefinition.objects.current().values_list("id", "title", "function", "trigger", "enabled", "paused_until", "scheduled__next_run_time").order_by("id"))
-    info = (("", {"job": row[0], "title": row[1], "function": row[2], "trigger": row[3]}, 1) for row in rows)
-    enabled = (("", {"job": row[0]}, row[4] and not (row[5] and row[5] > now)) for row in rows)
-    upcoming = (("", {"job": row[0]}, _timestamp(row[6])) for row in rows if row[6])
-    overdue = (("", {"job": row[0]}, is_overdue(row[6], now)) for row in rows)
+    info = (("", {"job_id": row[0], "title": row[1], "function": row[2], "trigger": row[3]}, 1) for row in rows)
+    enabled = (("", {"job_id": row[0]}, row[4] and not (row[5] and row[5] > now)) for row in rows)
+    upcoming = (("", {"job_id": row[0]}, _timestamp(row[6])) for row in rows if row[6])
+    overdue = (("", {"job_id": row[0]}, is_overdue(row[6], now)) for row in rows)
     yield _family("vsadmin_job_info", "gauge", "The title, function and trigger of a job; always 1.", info)
     yield _family("vsadmin_job_enabled", "gauge", "1 while a job is enabled and not paused.", enabled)
     yield _family("vsadmin_job_next_run_timestamp_seconds", "gauge", "When a job fires next; absent when it does not.", upcoming)
@@ -95,9 +98,9 @@ def _runs(totals: Totals) -> Iterator[Metric]:
         sums = totals[job, status]
         delays.add(sums.delays)
         durations.setdefault(job, Histogram([0] * (len(DURATION_BOUNDS) + 1))).add(sums.durations)
-    counts = (("_total", {"job": job, "status": status}, totals[job, status].runs) for job, status in keys)
-    successes = (("", {"job": job}, _timestamp(totals[job, status].last_finished_at)) for job, status in keys if status == Status.SUCCEEDED)
-    duration_parts = (part for job, histogram in durations.items() for part in _histogram({"job": job}, DURATION_BOUNDS, histogram))
+    counts = (("_total", {"job_id": job, "status": status}, totals[job, status].runs) for job, status in keys)
+    successes = (("", {"job_id": job}, _timestamp(totals[job, status].last_finished_at)) for job, status in keys if status == Status.SUCCEEDED)
+    duration_parts = (part for job, histogram in durations.items() for part in _histogram({"job_id": job}, DURATION_BOUNDS, histogram))
     yield _family("vsadmin_job_runs", "counter", "Finished runs.", counts)
     yield _family("vsadmin_job_last_success_timestamp_seconds", "gauge", "When a run of the job last succeeded.", successes)
     yield _family("vsadmin_job_run_duration_seconds", "histogram", "The durations of runs.", duration_parts)

@@ -37,8 +37,8 @@ def value(family: Metric, suffix: str = "", **labels: str) -> float:
     return float(found)
 
 
-def total(status: str = "succeeded", job: str = "backup") -> float:
-    return value(scrape()["vsadmin_job_runs"], "_total", job=job, status=status)
+def total(status: str = "succeeded", job_id: str = "backup") -> float:
+    return value(scrape()["vsadmin_job_runs"], "_total", job_id=job_id, status=status)
 
 
 def make_runs(count: int, **fields: Any) -> list[JobRun]:
@@ -71,8 +71,8 @@ def test_enabled_overdue_and_queued_tell_the_truth() -> None:
     schedule(job, now() - timedelta(minutes=1))
     JobRun.objects.request(job.pk, "tester")
     families = scrape()
-    assert value(families["vsadmin_job_enabled"], job="backup") == 0
-    assert value(families["vsadmin_job_overdue"], job="backup") == 1
+    assert value(families["vsadmin_job_enabled"], job_id="backup") == 0
+    assert value(families["vsadmin_job_overdue"], job_id="backup") == 1
     assert value(families["vsadmin_runs_queued"]) == 1
     assert value(families["vsadmin_scheduler_up"]) == 0
 
@@ -86,8 +86,8 @@ def test_histograms_count_each_run_in_its_buckets() -> None:
     make_run(job, slot - timedelta(hours=1), status="missed", started_at=None, duration_seconds=None)
     families = scrape()
     durations, delays = families["vsadmin_job_run_duration_seconds"], families["vsadmin_job_start_delay_seconds"]
-    assert [value(durations, "_bucket", job="backup", le=le) for le in ("0.01", "0.1", "1", "5", "1800", "+Inf")] == [0, 1, 1, 2, 2, 3]
-    assert value(durations, "_sum", job="backup") == pytest.approx(4002.05)
+    assert [value(durations, "_bucket", job_id="backup", le=le) for le in ("0.01", "0.1", "1", "5", "1800", "+Inf")] == [0, 1, 1, 2, 2, 3]
+    assert value(durations, "_sum", job_id="backup") == pytest.approx(4002.05)
     assert [value(delays, "_bucket", le=le) for le in ("0.01", "0.05", "0.25", "0.5", "60", "+Inf")] == [0, 1, 1, 2, 2, 3]
     assert value(delays, "_sum") == pytest.approx(90.32, abs=0.01)
 

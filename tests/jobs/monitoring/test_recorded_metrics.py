@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -47,7 +48,7 @@ def flat(families: Iterable[Metric]) -> dict[Any, tuple[str, float]]:
 
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text;version=1.0.0"], ids=["text", "OpenMetrics"])
 def test_names_labels_types_and_values_are_those_of_the_recorded_text(accept: str) -> None:
-    """`metrics.txt` was scraped before prometheus_client wrote the text: dashboards and alerts depend on each line of it."""
+    """`metrics.txt` is a recorded scrape: dashboards and alerts depend on each line of it."""
     fixed_rows()
     parse = parse_openmetrics if accept else text_string_to_metric_families
     made = flat(parse(negotiate(accept).body().decode()))
@@ -58,6 +59,26 @@ def test_names_labels_types_and_values_are_those_of_the_recorded_text(accept: st
         assert made[key][1] == pytest.approx(number), key
 
 
-def test_the_page_lists_every_metric_with_its_type() -> None:
-    collected = {family.name + ("_total" if family.type == "counter" else ""): family.type for family in JobsCollector().collect()}
-    assert collected == dict(re.findall(r"^\| `(vsadmin_\w+)[^|]*\| (\w+) \|", PAGE.read_text(), re.MULTILINE))
+def test_no_label_collides_with_those_that_prometheus_adds() -> None:
+    """Prometheus renames an exposed label `job` to `exported_job`, and its own takes the place in every rule and dashboard."""
+    fixed_rows()
+    labels = {label for family in JobsCollector().collect() for sample in family.samples for label in sample.labels}
+    assert labels & {"job", "instance"} == set()
+    assert "job_id" in labels
+
+
+def test_build_info_names_the_environment(settings: LazySettings) -> None:
+    settings.JOBS_ENVIRONMENT = "staging"
+    [build] = [family for family in JobsCollector().collect() if family.name == "vsadmin_build_info"]
+    [sample] = build.samples
+    assert sample.labels["vsadmin_environment"] == "staging"
+
+
+def test_the_page_lists_every_metric_with_its_labels_and_type() -> None:
+    fixed_rows()
+    collected = {}
+    for family in JobsCollector().collect():
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        collected[family.name + ("_total" if family.type == "counter" else "")] = (labels, family.type)
+    rows = re.findall(r"^\| `(vsadmin_\w+)(?:\{([\w,]+)\})?` \| (\w+) \|", PAGE.read_text(), re.MULTILINE)
+    assert collected == {name: (set(filter(None, labels.split(","))), kind) for name, labels, kind in rows}
