@@ -33,6 +33,8 @@ def run_suite(arguments: list[str]) -> int:
         say("skip  tests on PostgreSQL: none on 127.0.0.1:5432, and VS_TEST_POSTGRES_URL is not set")
     if not arguments and not shutil.which("chromium"):
         say("skip  tests in a browser: no chromium (Debian: apt install chromium)")
+    if not arguments and not shutil.which("promtool"):
+        say("skip  tests of the alerts: no promtool (Debian: apt install prometheus)")
     failed = [name for name, passed in results.items() if not passed]
     say(f"{'failed: ' + ', '.join(failed) if failed else 'all passed'} in {time.monotonic() - started:.0f} s")
     return 1 if failed else 0

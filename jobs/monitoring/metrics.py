@@ -23,6 +23,10 @@ from jobs.models import JobDefinition, RunTotal, Status
 from jobs.models.run_stats import DELAY_BOUNDS, DURATION_BOUNDS, Histogram, Totals
 from jobs.models.scheduled import is_overdue
 from jobs.monitoring.status import SchedulerStatus, read_status
+from jobs.schedule.longest_gap import longest_gap
+
+NO_SUCCESS = frozenset({Status.FAILED, Status.TIMED_OUT, Status.ABANDONED, Status.MISSED, Status.SKIPPED})
+"""Endings that nobody asked for."""
 
 Part = tuple[str, dict[str, str], float]
 """A sample before its metric's name is known: suffix, labels, value."""
@@ -79,14 +83,20 @@ def _scheduler(status: SchedulerStatus, now: datetime) -> Iterator[Metric]:
     yield _gauge("vsadmin_runs_queued", "Runs that have not started yet.", _queued())
 
 
+JOB_COLUMNS = ("id", "title", "function", "trigger", "enabled", "paused_until", "scheduled__next_run_time", "interval_seconds", "cron", "ends_at")
+
+
 def _jobs(now: datetime) -> Iterator[Metric]:
-    rows = list(JobDefinition.objects.current().values_list("id", "title", "function", "trigger", "enabled", "paused_until", "scheduled__next_run_time").order_by("id"))
-    info = (("", {"job_id": row[0], "title": row[1], "function": row[2], "trigger": row[3]}, 1) for row in rows)
-    enabled = (("", {"job_id": row[0]}, row[4] and not (row[5] and row[5] > now)) for row in rows)
-    upcoming = (("", {"job_id": row[0]}, _timestamp(row[6])) for row in rows if row[6])
-    overdue = (("", {"job_id": row[0]}, is_overdue(row[6], now)) for row in rows)
+    rows = list(JobDefinition.objects.current().values_list(*JOB_COLUMNS, named=True).order_by("id"))
+    info = (("", {"job_id": row.id, "title": row.title, "function": row.function, "trigger": row.trigger}, 1) for row in rows)
+    enabled = (("", {"job_id": row.id}, row.enabled and not (row.paused_until and row.paused_until > now)) for row in rows)
+    upcoming = (("", {"job_id": row.id}, _timestamp(row.scheduled__next_run_time)) for row in rows if row.scheduled__next_run_time)
+    overdue = (("", {"job_id": row.id}, is_overdue(row.scheduled__next_run_time, now)) for row in rows)
+    going_on = (row for row in rows if not (row.ends_at and row.ends_at < now))
+    intervals = (("", {"job_id": row.id}, gap) for row in going_on if (gap := longest_gap(row.trigger, row.interval_seconds, row.cron)))
     yield _family("vsadmin_job_info", "gauge", "The title, function and trigger of a job; always 1.", info)
     yield _family("vsadmin_job_enabled", "gauge", "1 while a job is enabled and not paused.", enabled)
+    yield _family("vsadmin_job_interval_seconds", "gauge", "The longest time between two slots of a job; absent when it does not repeat.", intervals)
     yield _family("vsadmin_job_next_run_timestamp_seconds", "gauge", "When a job fires next; absent when it does not.", upcoming)
     yield _family("vsadmin_job_overdue", "gauge", "1 while a slot of the job should have been claimed more than 10 s ago.", overdue)
 
@@ -100,8 +110,10 @@ def _runs(totals: Totals) -> Iterator[Metric]:
         durations.setdefault(job, Histogram([0] * (len(DURATION_BOUNDS) + 1))).add(sums.durations)
     counts = (("_total", {"job_id": job, "status": status}, totals[job, status].runs) for job, status in keys)
     successes = (("", {"job_id": job}, _timestamp(totals[job, status].last_finished_at)) for job, status in keys if status == Status.SUCCEEDED)
+    failures = (("", {"job_id": job, "status": status}, _timestamp(totals[job, status].last_finished_at)) for job, status in keys if status in NO_SUCCESS)
     duration_parts = (part for job, histogram in durations.items() for part in _histogram({"job_id": job}, DURATION_BOUNDS, histogram))
     yield _family("vsadmin_job_runs", "counter", "Finished runs.", counts)
     yield _family("vsadmin_job_last_success_timestamp_seconds", "gauge", "When a run of the job last succeeded.", successes)
+    yield _family("vsadmin_job_last_failure_timestamp_seconds", "gauge", "When a run of the job last ended so, or was not started.", failures)
     yield _family("vsadmin_job_run_duration_seconds", "histogram", "The durations of runs.", duration_parts)
     yield _family("vsadmin_job_start_delay_seconds", "histogram", "The time from a slot to the start of its run.", _histogram({}, DELAY_BOUNDS, delays))
