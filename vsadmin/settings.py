@@ -80,7 +80,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "vsadmin.http.session_idle.SessionIdle",
     "vsadmin.http.language.PageLanguage",
-    "django.middleware.common.CommonMiddleware",
+    "vsadmin.http.host_check.HostCheck",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "vsadmin.http.request_log.RequestLog",
@@ -161,7 +161,7 @@ if HTTPS:  # browsers accept such cookies over HTTPS from this host only: no oth
 SESSION_COOKIE_AGE = ENV.session_idle_minutes * 60
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 if ENV.trusted_proxies:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

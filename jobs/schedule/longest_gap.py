@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from cronsim import CronSimError
 
@@ -18,7 +19,7 @@ HORIZONS = (366, 9 * 366)
 """Days to look through; the second finds 29 February, and rarer dates."""
 
 
-def longest_gap(trigger: str, interval_seconds: int, cron: str) -> float | None:
+def longest_gap(trigger: str, interval_seconds: Any, cron: Any) -> float | None:
     """Seconds, give or take a change of clocks; None for a schedule that does not repeat, or that was damaged by hand."""
     if trigger == Trigger.INTERVAL:
         return interval_seconds if isinstance(interval_seconds, int) and interval_seconds > 0 else None
