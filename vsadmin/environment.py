@@ -19,6 +19,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MAX_INTERVAL_SECONDS = 31_622_400  # a leap year
+UNIX_SOCKET = "unix"
+"""In VS_TRUSTED_PROXIES: clients of a Unix socket, which have no address."""
+OWN_PATHS = {"admin", "api", "healthz", "metrics", "readyz", "static"}
+EXPECTED_ORIGIN = "expected origins such as https://jobs.example.org:8443, without a path"
 DIFFERENT_CHARACTERS = 8
 """In a secret: 32 random characters have more of them practically always, `aaaa…` and `abcabc…` have fewer."""
 
@@ -81,6 +85,8 @@ class Environment(BaseSettings):
     allowed_hosts: Annotated[list[str], NoDecode] = ["localhost", "127.0.0.1", "[::1]"]
     trusted_proxies: Annotated[list[str], NoDecode] = []
     cors_origins: Annotated[list[str], NoDecode] = []
+    csrf_trusted_origins: Annotated[list[str], NoDecode] = []
+    path_prefix: str = ""
     https: bool = True
     session_idle_minutes: Annotated[int, Field(ge=5, le=44_640)] = 480
     database_url: str = "sqlite:///var/vsadmin.sqlite3"
@@ -104,7 +110,7 @@ class Environment(BaseSettings):
     server_versions_refresh_interval: IntervalSeconds = 86400
     game_server_watch_interval: IntervalSeconds = 10
 
-    @field_validator("allowed_hosts", "trusted_proxies", "cors_origins", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "cors_origins", "csrf_trusted_origins", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -114,9 +120,9 @@ class Environment(BaseSettings):
     def _known_networks(cls, value: list[str]) -> list[str]:
         for proxy in value:
             try:
-                ip_network(proxy, strict=False)
+                _ = proxy == UNIX_SOCKET or ip_network(proxy, strict=False)
             except ValueError:
-                raise ValueError("expected addresses or networks such as 127.0.0.1,10.0.0.0/8") from None
+                raise ValueError("expected addresses or networks such as 127.0.0.1,10.0.0.0/8, or unix for a Unix socket") from None
         return value
 
     @field_validator("cors_origins")
@@ -125,6 +131,23 @@ class Environment(BaseSettings):
         if not all(ORIGIN.fullmatch(origin) for origin in value):
             raise ValueError("expected origins such as https://panel.example.org,http://localhost:3000, each with its scheme and without a path")
         return value
+
+    @field_validator("csrf_trusted_origins")
+    @classmethod
+    def _known_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            parts = _split(origin, EXPECTED_ORIGIN)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}" or "@" in origin:
+                raise ValueError(EXPECTED_ORIGIN)
+        return value
+
+    @field_validator("path_prefix")
+    @classmethod
+    def _free_prefix(cls, value: str) -> str:
+        prefix = value.rstrip("/")
+        if prefix and (not re.fullmatch(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", prefix) or prefix.split("/")[1] in OWN_PATHS):
+            raise ValueError(f"expected a path such as /vsadmin that does not begin with one of {', '.join(sorted(OWN_PATHS))}")
+        return prefix
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from typing import Any
 
@@ -23,6 +24,8 @@ DEBUG = ENV.debug
 SECRET_KEY = ENV.secret_key or get_random_secret_key()
 ALLOWED_HOSTS = ENV.allowed_hosts
 TRUSTED_PROXIES = ENV.trusted_proxies
+CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+FORCE_SCRIPT_NAME = ENV.path_prefix or None
 
 JOBS_ENVIRONMENT = ENV.environment
 JOBS_THREADS = ENV.scheduler_threads
@@ -129,7 +132,7 @@ TIME_ZONE = ENV.time_zone
 USE_I18N = True
 USE_TZ = True
 
-STATIC_URL = "static/"
+STATIC_URL = f"{ENV.path_prefix}/static/"
 STATIC_ROOT = BASE_DIR / "static-collected"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Before collectstatic has run, and always with DEBUG, files are served from the apps' folders.
@@ -161,7 +164,7 @@ if HTTPS:  # browsers accept such cookies over HTTPS from this host only: no oth
 SESSION_COOKIE_AGE = ENV.session_idle_minutes * 60
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [rf"^{re.escape(f'{ENV.path_prefix}/metrics'[1:])}$"]  # `health.middleware` answers the probes before
 if ENV.trusted_proxies:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

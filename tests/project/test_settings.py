@@ -89,6 +89,12 @@ def test_only_the_environment_module_reads_the_environment() -> None:
         ("VS_SECRET_KEY", "hunter2", "expected 50 random characters"),
         ("VS_SECRET_KEY", "s" * 64, "expected 50 random characters"),
         ("VS_TRUSTED_PROXIES", "127.0.0.1,hunter2", "expected addresses or networks"),
+        ("VS_CSRF_TRUSTED_ORIGINS", "hunter2.example", "expected origins such as"),
+        ("VS_CSRF_TRUSTED_ORIGINS", "https://hunter2.example/", "expected origins such as"),
+        ("VS_CSRF_TRUSTED_ORIGINS", "https://joe:hunter2@jobs.example", "expected origins such as"),
+        ("VS_PATH_PREFIX", "hunter2", "expected a path such as"),
+        ("VS_PATH_PREFIX", "/../hunter2", "expected a path such as"),
+        ("VS_PATH_PREFIX", "/admin/hunter2", "expected a path such as"),
         ("VS_ENVIRONMENT", "x" * 101, "at most 100 characters"),
     ],
 )

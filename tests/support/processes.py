@@ -112,7 +112,7 @@ class Site:
         """Start gunicorn (or, with `asgi`, uvicorn) on a free port; its address, once it answers."""
         port = free_port()
         if asgi:
-            command = ["uvicorn", "vsadmin.asgi:application", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+            command = ["uvicorn", "vsadmin.asgi:application", "--host", "127.0.0.1", "--port", str(port), "--no-proxy-headers", "--no-access-log"]
         else:
             command = ["gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{port}", "--workers", str(workers), "--threads", str(threads)]
             command += ["--worker-class", worker_class] if worker_class else []

@@ -24,7 +24,7 @@ def api_problems(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRe
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            if not request.path.startswith(API_ROOT):
+            if not request.path_info.startswith(API_ROOT):
                 return cast("HttpResponseBase", await get_response(request))
             refusal = _too_large(request)
             return refusal or await sync_to_async(_as_problem)(request, await cast("Awaitable[HttpResponseBase]", get_response(request)))
@@ -32,7 +32,7 @@ def api_problems(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRe
         return answer_async
 
     def answer(request: HttpRequest) -> HttpResponseBase:
-        if not request.path.startswith(API_ROOT):
+        if not request.path_info.startswith(API_ROOT):
             return cast("HttpResponseBase", get_response(request))
         return _too_large(request) or _as_problem(request, get_response(request))
 

@@ -16,7 +16,7 @@ class RequestLog(RequestMiddleware):
     """django-structlog's middleware, without a line for each successful scrape and with the client's address behind a proxy."""
 
     def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
-        if request.path in QUIET and response.status_code < 400:
+        if request.path_info in QUIET and response.status_code < 400:
             structlog.contextvars.clear_contextvars()
         else:
             super().handle_response(request, response)
