@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import warnings
 from typing import Any
 
@@ -137,12 +138,13 @@ STATIC_ROOT = BASE_DIR / "static-collected"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Before collectstatic has run, and always with DEBUG, files are served from the apps' folders.
 COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
+IS_COLLECTING = not DEBUG and sys.argv[1:2] == ["collectstatic"]  # which makes that file, with the storage that needs it
 warnings.filterwarnings("ignore", "No directory at", UserWarning)  # whitenoise, when STATIC_ROOT does not exist yet
 WHITENOISE_USE_FINDERS = not COLLECTED
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage" if COLLECTED else "django.contrib.staticfiles.storage.StaticFilesStorage",
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage" if COLLECTED or IS_COLLECTING else "django.contrib.staticfiles.storage.StaticFilesStorage",
     },
 }
 
