@@ -85,8 +85,8 @@ class Proxied:
     def __init__(self, site: Site, folder: Path, configure: Configure, **env: str) -> None:
         self.port, self.plain = free_port(), free_port()
         self.origin = f"https://127.0.0.1:{self.port}"
-        own = {name: value.format(origin=self.origin) for name, value in env.items()}
-        site.start_web(VS_HTTPS="true", VS_TRUSTED_PROXIES="127.0.0.1", VS_ALLOWED_HOSTS="127.0.0.1", **own)
+        site.env |= {name: value.format(origin=self.origin) for name, value in env.items()}
+        site.start_web(VS_HTTPS="true", VS_TRUSTED_PROXIES="127.0.0.1", VS_ALLOWED_HOSTS="127.0.0.1")
         site.start(*configure(folder, site.base_url.removeprefix("http://"), self.port, self.plain), name="proxy")
         self.client = httpx2.Client(base_url=self.origin, verify=False, trust_env=False, timeout=20)
         wait_until(self._answers, timeout=20, message="the proxy never answered")
