@@ -43,7 +43,7 @@ def _backlog(now: datetime) -> Any:
     """Rows of kind, size and name: the number of queued runs, of overdue jobs, and a foreign environment's name, in one query."""
     queued, overdue = _counted("queued", JobRun.objects.unclaimed()), _counted("overdue", JobDefinition.objects.overdue(now))
     foreign = DatabaseEnvironment.objects.foreign().values_list(Value("foreign"), Value(0), "name")
-    return queued.union(overdue, foreign, all=True)
+    return queued.union(overdue, foreign, all=True).order_by()  # Django 6.1 would order by a column of the runs
 
 
 def _counted(kind: str, rows: QuerySet[Any]) -> Any:

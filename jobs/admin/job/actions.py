@@ -46,18 +46,24 @@ def _action_of(verb: Verb) -> Callable[..., HttpResponse]:
         return model_admin.act_on(request, verb, list(queryset))
 
     action.__name__ = verb.name
+    action.short_description = verb.label  # type: ignore[attr-defined]  # as Django's decorator sets it
     return action
 
 
 class ActionsMixin(Base):
     """The verbs as admin actions of the list and as pages of a job."""
 
+    actions = [_action_of(verb) for verb in VERBS.values()]
+
     def get_urls(self) -> list[URLPattern]:
         own = [path(f"<slug:job_id>/{name}/", self.admin_site.admin_view(self.verb_view), {"name": name}, f"jobs_jobdefinition_{name}") for name in VERBS]
         return own + super().get_urls()
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        return {verb.name: (_action_of(verb), verb.name, verb.label) for verb in VERBS.values() if may(request, verb.permission)}
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        """Django 6.1 also asks for the actions of a job's own page, of which there are none."""
+        location = {} if action_location is None else {"action_location": action_location}
+        known = super().get_actions(request, **location)
+        return {name: action for name, action in known.items() if name in VERBS and may(request, VERBS[name].permission)}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         # Stock admin answers an action without permission with "No action selected" instead of 403.
