@@ -21,6 +21,9 @@ LOCKS = {kind: REPOSITORY / "requirements" / f"{kind}.txt" for kind in ("runtime
 BENCH_VENV = REPOSITORY / ".venv-bench"
 BENCH_PYTHON = BENCH_VENV / "bin" / "python"
 
+OTHER_DJANGO_VENV = REPOSITORY / ".venv-django"
+OTHER_DJANGO_PYTHON = OTHER_DJANGO_VENV / "bin" / "python"
+
 COMPILE = ("--compile-bytecode",)
 """By default Python compiles at the first import; without write permission it does so at every import, and a scheduler takes three times as long to start."""
 
@@ -51,6 +54,27 @@ def prepare_bench() -> None:
     _install("-m", "uv", "venv", "--quiet", "--clear", "--python", str(PYTHON), str(BENCH_VENV))
     _sync(BENCH_PYTHON, "bench")
     stamp.write_text(wanted)
+
+
+def prepare_other_django(version: str) -> None:
+    """Install the packages of the tests into `.venv-django`, but the newest Django of this major version; on the newest Python that there is."""
+    prepare("dev")
+    newest = newest_python() or stop("no Python 3.12 or later on this machine")
+    say(f"installing the packages of requirements/{LOCKS['dev'].name} with the newest Django {version} for {newest}")
+    _install("-m", "uv", "venv", "--quiet", "--clear", "--python", newest, str(OTHER_DJANGO_VENV))
+    _sync(OTHER_DJANGO_PYTHON, "dev")
+    wanted = f"django>={version},<{int(version) + 1}"
+    _install("-m", "uv", "pip", "install", "--quiet", *COMPILE, "--python", str(OTHER_DJANGO_PYTHON), "--upgrade-package", "django", wanted)
+
+
+def newest_python() -> str | None:
+    """The newest interpreter of this machine that a new Django supports, on the PATH or of pyenv; None if there is none."""
+    for minor in (14, 13, 12):
+        found = [shutil.which(f"python3.{minor}"), *map(str, sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"), reverse=True))]
+        for python in filter(None, found):
+            if not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:  # pyenv's shim fails when its version is not chosen
+                return python
+    return None
 
 
 def _sync(python: Path, kind: str) -> None:

@@ -24,7 +24,7 @@ def write_locks(arguments: list[str]) -> int:
     prepare("dev")
     runtime, dev, bench = (_named(LOCKS[kind]) for kind in ("runtime", "dev", "bench"))
     _compile("-", _named(UV_LOCK), stdin=UV)
-    _compile("pyproject.toml", runtime, *arguments)
+    _compile("pyproject.toml", runtime, "--constraints", "requirements/long-term.txt", *arguments)
     _compile("pyproject.toml", dev, "--group", "dev", "--constraints", runtime, *arguments)
     _compile("pyproject.toml", bench, "--group", "bench", "--constraints", runtime, *arguments)
     return 0

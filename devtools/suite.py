@@ -10,11 +10,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
-from devtools.environment import PYTHON, REPOSITORY, prepare
+from devtools.environment import OTHER_DJANGO_PYTHON, PYTHON, REPOSITORY, newest_python, prepare, prepare_other_django
 from devtools.postgres import find_postgres
-from devtools.say import say
+from devtools.say import say, stop
 
 ALWAYS = "not chaos"
 NO_TESTS = 5  # pytest's exit code when nothing was selected
@@ -23,10 +24,21 @@ NO_TESTS = 5  # pytest's exit code when nothing was selected
 def run_suite(arguments: list[str]) -> int:
     """Run everything, or only pytest with `arguments`; 0 if all passed."""
     started = time.monotonic()
-    prepare("dev")
+    python, which = PYTHON, ""
+    if arguments[:1] == ["--django"]:
+        if not arguments[1:] or not arguments[1].isdecimal():
+            stop("--django needs a major version: ./dev test --django 6")
+        if newest_python() is None:
+            say("skip  tests with another Django: no Python 3.12 or later on this machine")
+            return 0
+        python, which = _other_django(arguments[1])
+        arguments = arguments[2:] or ["tests"]
+    else:
+        prepare("dev")
     postgres = find_postgres()
-    databases = [Database("SQLite", None, ALWAYS), *([Database("PostgreSQL", postgres, f"{ALWAYS} and not once")] if postgres else [])]
-    results = _chosen_tests(arguments, databases) if arguments else _everything(databases)
+    databases = [Database("SQLite", None, ALWAYS, python)]
+    databases += [Database("PostgreSQL", postgres, f"{ALWAYS} and not once", python)] if postgres else []
+    results = _chosen_tests(arguments, databases, which) if arguments else _everything(databases)
     for name, passed in results.items():
         say(f"{'pass' if passed else 'FAIL'}  {name}")
     if postgres is None:
@@ -40,8 +52,16 @@ def run_suite(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _chosen_tests(arguments: list[str], databases: Sequence[Database]) -> dict[str, bool]:
-    return {f"tests on {database.name}": database.run("", *arguments) in {0, NO_TESTS} for database in databases}
+def _other_django(version: str) -> tuple[Path, str]:
+    """The interpreter with another Django, and what it is in words."""
+    prepare_other_django(version)
+    asked = "import django, platform; print(f' with Django {django.__version__} and Python {platform.python_version()}')"
+    which = subprocess.run([str(OTHER_DJANGO_PYTHON), "-c", asked], capture_output=True, text=True, check=True).stdout.rstrip()
+    return OTHER_DJANGO_PYTHON, which
+
+
+def _chosen_tests(arguments: list[str], databases: Sequence[Database], which: str) -> dict[str, bool]:
+    return {f"tests on {database.name}{which}": database.run(which, *(["-m", database.marks] if which else []), *arguments) in {0, NO_TESTS} for database in databases}
 
 
 def _everything(databases: Sequence[Database]) -> dict[str, bool]:
@@ -90,6 +110,7 @@ class Database:
     name: str
     url: str | None
     marks: str
+    python: Path = PYTHON
 
     def in_parallel(self) -> bool:
         """Run all tests but those that measure time, on two workers for each core: half of the time, tests wait for processes."""
@@ -106,7 +127,7 @@ class Database:
 
     def _command(self, *arguments: str) -> list[str]:
         # A cache for each database, so that `--last-failed` works.
-        return [str(PYTHON), "-m", "pytest", "-q", "-rs", "-o", f"cache_dir=.pytest_cache/{self.name.lower()}", *arguments]
+        return [str(self.python), "-m", "pytest", "-q", "-rs", "-o", f"cache_dir=.pytest_cache/{self.name.lower()}", *arguments]
 
     @property
     def _environment(self) -> dict[str, str]:

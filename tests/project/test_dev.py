@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -137,6 +138,22 @@ def test_an_unknown_command_shows_the_known_ones() -> None:
     assert refused.returncode == 2
     assert "unknown command 'upp'" in refused.stderr
     assert "./dev COMMAND" in refused.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("newest",), ("-k", "cancel")])
+def test_another_django_needs_a_major_version(arguments: tuple[str, ...]) -> None:
+    refused = dev("test", "--django", *arguments)
+    assert refused.returncode == 1
+    assert refused.stderr == "dev: --django needs a major version: ./dev test --django 6\n"
+
+
+def test_every_place_names_the_same_versions_of_python() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11,<3.15"
+    tool = (REPOSITORY / "dev").read_text()
+    assert "(3, 11) <= sys.version_info < (3, 15)" in tool
+    for text in (tool, (REPOSITORY / "README.md").read_text()):
+        assert "3.11 to 3.14" in text
 
 
 def test_a_secret_is_long_enough_and_never_the_same() -> None:

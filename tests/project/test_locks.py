@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Any
 
@@ -19,6 +20,11 @@ DEV = LOCKS["dev"].read_text()
 
 def test_the_requirements_satisfy_pyproject() -> None:
     assert read_problems() == []
+
+
+def test_django_stays_at_its_long_term_support_release() -> None:
+    assert re.search(r"^django==5\.2\.", RUNTIME, re.MULTILINE)
+    assert re.search(r"^django<5\.3\b", (REPOSITORY / "requirements" / "long-term.txt").read_text(), re.MULTILINE)
 
 
 def test_uv_is_pinned_to_the_version_that_compiles_the_requirements() -> None:
