@@ -26,7 +26,6 @@ EXPECTED_ORIGIN = "expected origins such as https://jobs.example.org:8443, witho
 DIFFERENT_CHARACTERS = 8
 """In a secret: 32 random characters have more of them practically always, `aaaa…` and `abcabc…` have fewer."""
 
-
 POSTGRESQL_OPTIONS = {
     "application_name": "vsadmin",
     "connect_timeout": 5,
@@ -68,9 +67,7 @@ def _looks_random(secret: str, length: int) -> bool:
     return len(secret) >= length and len(set(secret)) >= DIFFERENT_CHARACTERS
 
 
-ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-"""As a browser sends it."""
-
+ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")  # as a browser sends it
 IntervalSeconds = Annotated[int, Field(ge=0, le=MAX_INTERVAL_SECONDS)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
