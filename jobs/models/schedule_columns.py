@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any, Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -50,8 +52,21 @@ class ScheduleColumns(models.Model):
     scheduled_from = models.DateTimeField(default=now, editable=False)
     """When the schedule last changed: slots up to here belong to the schedule before."""
 
+    _stored_spread: tuple[Any, ...] | None = None
+    """Rows of earlier versions may have more jitter than is allowed now, and keep it until it is edited itself."""
+
     class Meta:
         abstract = True
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **more: Any) -> Self:
+        row = super().from_db(db, field_names, values, **more)
+        row._stored_spread = row._spread()
+        return row
+
+    def _spread(self) -> tuple[Any, ...]:
+        """What bounds the jitter; read past deferred columns."""
+        return tuple(self.__dict__.get(name) for name in ("trigger", "cron", "jitter_seconds"))
 
     @property
     def is_registered(self) -> bool:
@@ -100,7 +115,7 @@ class ScheduleColumns(models.Model):
             problems["ends_at"] = gettext("The end must be later than the start.")
         if self.trigger == Trigger.INTERVAL and self.jitter_seconds and self.jitter_seconds >= max(self.interval_seconds, 1):
             problems["jitter_seconds"] = gettext("The jitter must be shorter than the interval.")
-        if self.trigger == Trigger.CRON and self.jitter_seconds and "cron" not in problems:
+        if self.trigger == Trigger.CRON and self.jitter_seconds and "cron" not in problems and self._spread() != self._stored_spread:
             gap = CronSimTrigger(self.cron).shortest_gap()
             if gap is not None and timedelta(seconds=self.jitter_seconds) >= gap:
                 problems["jitter_seconds"] = gettext("The jitter must be shorter than the shortest time between two runs, %(seconds)d s.") % {

@@ -235,3 +235,14 @@ def test_the_database_refuses_a_definition_that_makes_no_sense(change: str) -> N
 def test_code_is_an_author_like_others() -> None:
     definition = define("a").edit(CODE, title="x", reason="because")
     assert definition.history.get(revision=2).source == "code"
+
+
+@pytest.mark.parametrize("change", [{"title": "Old"}, {"enabled": False}, {"paused_until": None}, {"archived_at": START}, {"jitter_seconds": 30}])
+def test_a_stored_cron_job_with_too_much_jitter_can_be_edited(change: dict[str, Any]) -> None:
+    definition = define("old", trigger="cron", cron="* * * * *", interval_seconds=0)
+    JobDefinition.objects.filter(pk="old").update(jitter_seconds=86_400)
+    definition.refresh_from_db()
+    assert JobDefinition.objects.get(pk="old").problem is None
+    definition.edit(STAFF, **change)
+    with pytest.raises(ValidationError):
+        definition.edit(STAFF, jitter_seconds=7200)
