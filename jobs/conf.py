@@ -42,7 +42,7 @@ def version() -> str:
 
 
 def metrics_guard() -> str:
-    """`JOBS_METRICS_GUARD`: dotted path of a function that is given a request's headers and says whether the client may read metrics."""
+    """`JOBS_METRICS_GUARD`: dotted path of a function that is given a request's headers and address, and returns 200, 401 or 429."""
     return getattr(settings, "JOBS_METRICS_GUARD", "")
 
 

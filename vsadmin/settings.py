@@ -37,7 +37,7 @@ JOBS_WORKER_MAX_MEGABYTES = ENV.scheduler_worker_megabytes
 JOBS_VERSION = __version__
 JOBS_WORKING_DIRECTORY = BASE_DIR
 # Decides for the scheduler's own probe server whether a request may read /metrics; `jobs` has no API keys.
-JOBS_METRICS_GUARD = "vsadmin.api.auth.may_read_metrics"
+JOBS_METRICS_GUARD = "vsadmin.api.auth.metrics_status"
 
 API_KEY_ADMIN = ENV.api_key_admin
 API_KEY_MONITOR = ENV.api_key_monitor

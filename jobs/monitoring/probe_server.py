@@ -40,6 +40,7 @@ class ProbeResponse:
 
 UNREACHABLE = ProbeResponse(503, b"the database is out of reach\n")
 NO_KEY = ProbeResponse(401, b"send an API key in the header X-API-Key or as Authorization: Bearer\n")
+TOO_MANY = ProbeResponse(429, b"too many requests, or too many failed attempts by this address; wait a minute\n", headers={"Retry-After": "60"})
 NOT_FOUND = ProbeResponse(404, b"the paths are /livez, /readyz and /metrics\n")
 
 
@@ -54,27 +55,27 @@ class ProbeServer(ThreadingHTTPServer):
         self._metrics = {exposition: DeadlineCheck("metrics", exposition.body) for exposition in (TEXT, OPENMETRICS)}
         super().__init__((host, port), Handler)
 
-    def livez(self, _headers: Mapping[str, str]) -> ProbeResponse:
+    def livez(self, _headers: Mapping[str, str], _peer: str) -> ProbeResponse:
         """503 when the scheduler's loop is stuck.  Does not query the database: a restart of the scheduler would not repair it."""
         age = self.tick_age()
         alive = age < STUCK_AFTER_SECONDS
         return ProbeResponse(200 if alive else 503, f"{'ok' if alive else 'stuck'}: the last tick was {age:.1f} s ago\n".encode())
 
-    def readyz(self, _headers: Mapping[str, str]) -> ProbeResponse:
+    def readyz(self, _headers: Mapping[str, str], _peer: str) -> ProbeResponse:
         """503 when the database does not answer or lacks a migration."""
         problem = self._ready.result(time.monotonic() + READY_DEADLINE_SECONDS)
         if problem is None:
             return UNREACHABLE
         return ProbeResponse(503, f"{problem}\n".encode()) if problem else ProbeResponse(200, b"ok\n")
 
-    def metrics(self, headers: Mapping[str, str]) -> ProbeResponse:
+    def metrics(self, headers: Mapping[str, str], peer: str) -> ProbeResponse:
         """The same text as the web server's, if the function that `settings.JOBS_METRICS_GUARD` names allows it; without one, always."""
         try:
-            allowed = _may_read_metrics(headers)
+            status = _metrics_status(headers, peer)
         except DatabaseError:
             return UNREACHABLE
-        if not allowed:
-            return NO_KEY
+        if status != 200:
+            return TOO_MANY if status == 429 else NO_KEY
         exposition = negotiate(headers.get("Accept", ""))
         text = self._metrics[exposition].result(time.monotonic() + METRICS_DEADLINE_SECONDS)
         if text is None:
@@ -83,10 +84,11 @@ class ProbeServer(ThreadingHTTPServer):
         return ProbeResponse(200, body, exposition.content_type, more_headers)
 
 
-def _may_read_metrics(headers: Mapping[str, str]) -> bool:
+def _metrics_status(headers: Mapping[str, str], peer: str) -> int:
+    """200, 401 or 429."""
     path = conf.metrics_guard()
     try:
-        return not path or bool(import_string(path)(headers))
+        return int(import_string(path)(headers, peer)) if path else 200
     finally:
         connections.close_all()  # this thread answers one request and ends
 
@@ -101,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         probes = {"/livez": self.server.livez, "/readyz": self.server.readyz, "/metrics": self.server.metrics}
         probe = probes.get(self.path.partition("?")[0])
-        response = probe(cast("Mapping[str, str]", self.headers)) if probe else NOT_FOUND
+        response = probe(cast("Mapping[str, str]", self.headers), self.client_address[0]) if probe else NOT_FOUND
         self.send_response(response.status)
         own_headers = {"Content-Type": response.content_type, "Content-Length": str(len(response.body)), "Cache-Control": "no-store"}
         for name, value in {**own_headers, **response.headers}.items():

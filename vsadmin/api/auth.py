@@ -7,7 +7,8 @@ Refusals come in the order 401, 403, and only then those that would reveal what 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,17 +106,23 @@ def identify(request: HttpRequest) -> Caller:
     The request is counted against its address before anything is checked, and given back when it is admitted:
     after too many failures not even the right key is looked at.
     """
-    peer = client_address(request)
-    _count(f"peer {peer}")
-    try:
-        key = _given_key(request.headers)
+    key = _given_key(request.headers)
+    with _attempt(client_address(request), request.path[:200], str(request.method)):
         caller = caller_of_key(key) if key else caller_of_session(request)
-    except Unauthorized as error:
-        log.warning("auth_failed", reason=error.reason, path=request.path[:200], method=request.method, peer=peer)
-        raise
-    rate_limit.give_back(f"peer {peer}")
     _count(caller.name)
     return caller
+
+
+@contextmanager
+def _attempt(peer: str, path: str, method: str) -> Iterator[None]:
+    """Counts what is checked inside against the address, unless it succeeds, and logs a failure."""
+    _count(f"peer {peer}")
+    try:
+        yield
+    except Unauthorized as error:
+        log.warning("auth_failed", reason=error.reason, path=path, method=method, peer=peer)
+        raise
+    rate_limit.give_back(f"peer {peer}")
 
 
 def _count(caller: str) -> None:
@@ -131,13 +138,20 @@ def admit(request: HttpRequest, permission: str) -> Caller:
     return caller
 
 
-def may_read_metrics(headers: Mapping[str, str]) -> bool:
-    """Whether these headers carry a valid key; for the scheduler's probe server, which has no sessions."""
+def metrics_status(headers: Mapping[str, str], peer: str) -> int:
+    """The status for a request to the scheduler's probe server, which has no sessions: 200, 401 or 429.
+
+    Attempts count as those at the web server do: among too many failures the right key is not looked at either.
+    """
     try:
-        caller_of_key(_given_key(headers))
+        with _attempt(peer, "/metrics", "GET"):
+            caller = caller_of_key(_given_key(headers))
+        _count(caller.name)
     except Unauthorized:
-        return False
-    return True
+        return 401
+    except TooManyRequests:
+        return 429
+    return 200
 
 
 class HeaderKey(APIKeyHeader):

@@ -10,6 +10,7 @@ from jobs.monitoring.probe_server import ProbeServer, serve
 from tests.support.cluster import Cluster
 from tests.support.processes import Site, free_port
 from tests.support.waiting import wait_until
+from vsadmin.api.rate_limit import rate_limit
 
 
 class Tick:
@@ -45,6 +46,20 @@ def test_readyz_and_metrics_come_from_the_tables(server: ProbeServer, settings: 
     assert "vsadmin_scheduler_up" in ask(server.server_port, "/metrics", **{"x-api-key": settings.API_KEY_MONITOR}).text
     assert ask(server.server_port, "/nonsense").status_code == 404
     assert httpx2.head(f"http://127.0.0.1:{server.server_port}/livez", trust_env=False).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_too_many_guesses_the_right_key_is_refused_too(server: ProbeServer, settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.API_KEY_MONITOR = "a-monitor-key-of-the-tests"
+    monkeypatch.setattr(rate_limit, "per_minute", 2)
+    rate_limit.forget()
+    try:
+        guesses = [ask(server.server_port, "/metrics", **{"X-API-Key": f"guess {number}"}).status_code for number in range(3)]
+        refused = ask(server.server_port, "/metrics", **{"X-API-Key": settings.API_KEY_MONITOR})
+        assert (guesses, refused.status_code, "Retry-After" in refused.headers) == ([401, 401, 429], 429, True)
+        assert ask(server.server_port, "/livez").status_code == 200
+    finally:
+        rate_limit.forget()
 
 
 @pytest.mark.once
