@@ -19,7 +19,14 @@ MAX_DIRECTORY_BYTES = 16 * 1_048_576
 # Raised by zipfile and zlib for damaged zips; NotImplementedError and RuntimeError for unknown or encrypted ones.
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, NotImplementedError, RuntimeError, OSError)
 
-_ATTRIBUTE = re.compile(r"\[\s*assembly\s*:\s*ModInfo(?:Attribute)?\s*\((.*?)\)\s*\]", re.DOTALL)
+# No pattern may look for an end from each of many beginnings: a megabyte of beginnings would take hours.
+_ATTRIBUTE = re.compile(r"\[\s*+assembly\s*+:\s*+ModInfo(?:Attribute)?+\s*+\(")
+_ATTRIBUTE_END = re.compile(r"\)\s*+\]")
+_AUTHORS = re.compile(r"Authors\s*+=\s*+new\b")
+MAX_ATTRIBUTE = 20_000
+MAX_AUTHORS = 2_000
+"""Characters that are read of an attribute and of its list of authors."""
+
 _STRING = r'@?"((?:[^"\\]|\\.)*+)"'
 _POSITIONAL = re.compile(rf"\s*{_STRING}(?:\s*,\s*{_STRING})?")
 
@@ -85,8 +92,9 @@ def read_source(path: Path) -> Modinfo:
         text = _read_regular(path).decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise PackageProblem(f"cannot be read ({error.strerror})") from error
-    attribute = _ATTRIBUTE.search(text)
-    return _of_attribute(attribute[1], path) if attribute else read_library(path)
+    begin = _ATTRIBUTE.search(text)
+    end = _ATTRIBUTE_END.search(text, begin.end()) if begin else None
+    return _of_attribute(text[begin.end() : end.start()][:MAX_ATTRIBUTE], path) if begin and end else read_library(path)
 
 
 def read_library(path: Path) -> Modinfo:
@@ -97,19 +105,25 @@ def read_library(path: Path) -> Modinfo:
 def _of_attribute(arguments: str, path: Path) -> Modinfo:
     positional = _POSITIONAL.match(arguments)
     name, modid = (positional.group(1), positional.group(2) or "") if positional else (path.stem, "")
-    authors = re.search(r"Authors\s*=\s*new[^{]*\{([^}]*)\}", arguments)
     return Modinfo(
         modid=modid or derive_modid(name) or derive_modid(path.stem) or "unnamed",
         name=name,
         version=_named(arguments, "Version"),
         description=_named(arguments, "Description"),
         side=_named(arguments, "Side"),  # type: ignore[arg-type]  # the model reads any text
-        authors=re.findall(_STRING, authors[1]) if authors else [],
+        authors=re.findall(_STRING, _author_list(arguments)),
     )
 
 
+def _author_list(arguments: str) -> str:
+    """What is between the braces of `Authors = new[] { … }`."""
+    begin = _AUTHORS.search(arguments)
+    _before, _brace, after = arguments[begin.end() :].partition("{") if begin else ("", "", "")
+    return after.partition("}")[0][:MAX_AUTHORS]
+
+
 def _named(arguments: str, name: str) -> str:
-    match = re.search(rf"\b{name}\s*=\s*{_STRING}", arguments)
+    match = re.search(rf"\b{name}\s*+=\s*+{_STRING}", arguments)
     return match[1] if match else ""
 
 
