@@ -131,16 +131,16 @@ def _audit_segment(definition: JobDefinition, segment: Segment, found: JobAudit)
     """Each row answers the `slots` fire times that end with its own."""
     answered_to, judges_surplus = segment.start, not segment.is_clipped
     for slot, slots in _answers(_scheduled(definition).filter(scheduled_for__gt=segment.start, scheduled_for__lte=segment.end)):
-        fires = _fires(segment.schedule, slot)
-        if not fires and _was_claimed_before_the_edit(segment, slot):
+        if not _fires(segment.schedule, slot):
+            if not _was_claimed_before_the_edit(segment, slot):
+                found.exceed(slots, slot)
             continue
-        answers = slots if fires else 0
         expected = _count(segment.schedule, answered_to, slot)
         found.slots += expected
-        if expected > answers:
-            found.miss(expected - answers, segment.schedule.fire_times(answered_to, slot))
-        if (surplus := slots - min(expected, answers)) > 0 and (judges_surplus or not fires):
-            found.exceed(surplus, slot)
+        if expected > slots:
+            found.miss(expected - slots, segment.schedule.fire_times(answered_to, slot))
+        elif slots > expected and judges_surplus:
+            found.exceed(slots - expected, slot)
         answered_to, judges_surplus = slot, True
     left = _count(segment.schedule, answered_to, segment.end)
     found.slots += left

@@ -17,12 +17,13 @@ DECLARE
   everything boolean;  -- PostgreSQL compares with a variable's elements one by one
   stored_runs bigint[];
   stored_jobs text[];
+  everything_is_applied boolean := (SELECT MIN(id) FROM jobs_jobdefinition WHERE NOT (applied_revision = revision)) IS NULL;
 BEGIN
   locked := ARRAY(
     SELECT j.id FROM unnest(jobs, moments, digests) AS u (id, moment, digest) JOIN django_apscheduler_djangojob j ON j.id = u.id
     -- Not by the index of times: thousands of jobs may be due at the same moment.
     WHERE NOT (j.next_run_time <> u.moment) AND substr(j.job_state, 12, 16) = convert_to(u.digest, 'UTF8')
-      AND NOT EXISTS (SELECT 1 FROM jobs_jobdefinition d WHERE d.id = j.id AND NOT (d.applied_revision = d.revision))
+      AND (everything_is_applied OR NOT EXISTS (SELECT 1 FROM jobs_jobdefinition d WHERE d.id = j.id AND NOT (d.applied_revision = d.revision)))
     FOR UPDATE OF j SKIP LOCKED
   );
   free := ARRAY(

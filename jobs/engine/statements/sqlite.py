@@ -51,7 +51,8 @@ class SQLiteStatements(SQLiteConnectionUse, Statements):
     ADVANCE_EXPECTED = """
         UPDATE django_apscheduler_djangojob AS j SET next_run_time = v.column2 FROM (VALUES {rows}) AS v
         WHERE j.id = v.column1 AND j.next_run_time = v.column3 AND j.job_state = v.column4
-          AND NOT EXISTS (SELECT 1 FROM jobs_jobdefinition d WHERE d.id = j.id AND NOT (d.applied_revision = d.revision))
+          AND ((SELECT MIN(id) FROM jobs_jobdefinition WHERE NOT (applied_revision = revision)) IS NULL  -- asked once, and mostly so
+               OR NOT EXISTS (SELECT 1 FROM jobs_jobdefinition d WHERE d.id = j.id AND NOT (d.applied_revision = d.revision)))
     """
     # The slot by its value too, should somebody have written the time in another form.
     FINISH_QUIET = """

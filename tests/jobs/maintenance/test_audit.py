@@ -98,6 +98,17 @@ def test_a_row_beside_the_slots_is_named_and_answers_none() -> None:
     assert (found.surplus, found.unexpected) == (1, [START + seconds(130)])
 
 
+def test_a_row_beside_the_slots_of_a_coalesced_stretch_is_the_only_surplus() -> None:
+    define("stretch")
+    scheduler = ManualScheduler()
+    run_minutes(scheduler, 1)
+    scheduler.finish(scheduler.tick(START + seconds(241)), START + seconds(242))
+    extra = START + seconds(120.5)
+    JobRun.objects.create(job_id="stretch", scheduled_for=extra, status="missed", queued_at=extra, finished_at=extra)
+    found = audit_job(JobDefinition.objects.find("stretch"), START - ONE_HOUR, START + seconds(243))
+    assert (found.missing, found.surplus, found.unexpected) == (0, 1, [extra])
+
+
 def test_runs_of_a_paused_job_are_surplus() -> None:
     definition = define("paused")
     scheduler = ManualScheduler()
