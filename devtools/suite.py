@@ -26,7 +26,7 @@ def run_suite(arguments: list[str]) -> int:
     started = time.monotonic()
     python, which = PYTHON, ""
     if arguments[:1] == ["--django"]:
-        if not arguments[1:] or not arguments[1].isdecimal():
+        if not arguments[1:] or not (arguments[1].isascii() and arguments[1].isdecimal()):
             stop("--django needs a major version: ./dev test --django 6")
         if newest_python() is None:
             say("skip  tests with another Django: no Python 3.12 or later on this machine")

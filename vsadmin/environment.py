@@ -187,9 +187,14 @@ class Environment(BaseSettings):
 
 
 def database_file(url: str) -> Path | None:
-    """The file of a database address, None for PostgreSQL's."""
+    """The file of a SQLite address, None for any other; raises ValueError when the address names none."""
     scheme, _, rest = url.partition("://")
-    return BASE_DIR / rest.removeprefix("/") if scheme == "sqlite" else None
+    if scheme != "sqlite":
+        return None
+    path = rest.removeprefix("/")
+    if not path:
+        raise ValueError("expected sqlite:///relative/path or sqlite:////absolute/path")
+    return BASE_DIR / path
 
 
 def database_settings(url: str) -> dict[str, Any]:
@@ -197,15 +202,11 @@ def database_settings(url: str) -> dict[str, Any]:
 
     Raises ValueError for any other scheme; the message does not repeat the address, which may hold a password.
     """
-    scheme, _, rest = url.partition("://")
-    if scheme == "sqlite":
-        path = rest.removeprefix("/")
-        if not path:
-            raise ValueError("expected sqlite:///relative/path or sqlite:////absolute/path")
+    if (file := database_file(url)) is not None:
         return {
             "ENGINE": "django.db.backends.sqlite3",
             # Settings make a missing file, privately (`private_files.py`); a connection does not, should somebody delete it later.
-            "NAME": f"{(BASE_DIR / path).as_uri()}?mode=rw",
+            "NAME": f"{file.as_uri()}?mode=rw",
             "OPTIONS": {
                 # A transaction that reads first and then writes fails with SQLITE_BUSY when another one wrote in between,
                 # without waiting for the timeout; BEGIN IMMEDIATE takes the write lock first, and waits for it.
@@ -214,7 +215,7 @@ def database_settings(url: str) -> dict[str, Any]:
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
             },
         }
-    if scheme in {"postgres", "postgresql"}:
+    if url.startswith(("postgres://", "postgresql://")):
         expected = "expected postgres://user:password@host:port/name"
         parts = _split(url, expected)
         if not parts.path.strip("/"):

@@ -17,8 +17,8 @@ READ_ONLY = "25006"
 """The SQLSTATE of a write to a server that takes none, such as a replica or a primary that was replaced."""
 
 
-def is_outage(error: BaseException | None) -> bool:
-    """Whether the database cannot do now what may be right.  A connection to a server that takes no writes is closed: the next may find one that does."""
+def handle_outage(error: BaseException | None) -> bool:
+    """Whether the error is one.  After a write to a server that takes none the connection is closed: the next may find one that does."""
     if isinstance(error, InternalError) and getattr(error.__cause__, "sqlstate", None) == READ_ONLY:
         connection.close()
         return True
@@ -27,7 +27,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 def page_of_error(request: HttpRequest) -> HttpResponse:
     """Django's `handler500`: 503 with a page that asks for nothing from the database when it is out of reach."""
-    if not is_outage(sys.exception()):
+    if not handle_outage(sys.exception()):
         return server_error(request)
     log.warning("page_database_unavailable", problem=str(sys.exception())[:200], path=request.path)
     # Without the request: its user and its messages are in the database.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MOST_DIGITS = 18
-"""Every number of so many digits fits into 64 bits."""
+"""Of a number: any of this length fits into 64 bits."""
 
 
 def whole_number(text: str) -> int | None:

@@ -13,11 +13,11 @@ from jobs.clock import Clock
 from jobs.engine.executors import RunExecutor
 from jobs.engine.heartbeat import Heartbeat
 from jobs.engine.instance import Instance
+from jobs.engine.liveness import Liveness
 from jobs.engine.notifier import Notifier
 from jobs.engine.reaper import settle_runs_of
 from jobs.engine.recorder import Recorder
 from jobs.engine.statements import Statements
-from jobs.engine.vitals import Vitals
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class StoppedScheduler(Protocol):
     notifier: Notifier
     recorder: Recorder
     statements: Statements
-    vitals: Vitals
+    liveness: Liveness
 
     @property
     def pools(self) -> dict[str, RunExecutor]: ...
@@ -81,7 +81,7 @@ class Drain:
             scheduler.rest(0.02)
             if scheduler.heartbeat.is_due:
                 scheduler.heartbeat.postpone()  # also when it fails
-                self._attempt(scheduler.vitals.beat)
+                self._attempt(scheduler.liveness.beat)
 
     def _release(self) -> None:
         scheduler = self._scheduler

@@ -25,11 +25,11 @@ from jobs.engine.executors import RunExecutor, make_executors
 from jobs.engine.heartbeat import Heartbeat
 from jobs.engine.instance import Instance
 from jobs.engine.jobstore import JobStore
+from jobs.engine.liveness import Liveness
 from jobs.engine.notifier import notifier_for_connection
 from jobs.engine.reconcile import restore_entries
 from jobs.engine.recorder import Recorder
 from jobs.engine.statements import for_connection
-from jobs.engine.vitals import Vitals
 from jobs.engine.workers.limits import Limits
 from jobs.engine.workers.pools import make_worker_pools
 from jobs.engine.workers.supervisor import Supervisor
@@ -65,7 +65,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         self.recorder = Recorder(self.instance, self.clock.now, lambda: list(self.pools.values()), self._after_record)
         self.dispatcher = Dispatcher(self.statements, self.notifier, self.instance, self.clock.now, self.recorder.wake, always_poll=once)
         self.supervisor = self._make_supervisor(workers) if workers else None
-        self.vitals = Vitals(self)
+        self.liveness = Liveness(self)
         self.ticked, self.ended = threading.Event(), threading.Event()
 
     @property
@@ -182,7 +182,7 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
         wait = self.backoff.failed(error)
         self.dispatcher.poll_again()
         self.statements.drop_connection(error)
-        self.vitals.report(error)
+        self.liveness.report(error)
         return wait
 
     def tick(self) -> float:
@@ -192,11 +192,11 @@ class Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no 
             self._prepare()
         if not self._registered and self.heartbeat.foreign is None:
             self._register()
-        self.vitals.check_threads()
+        self.liveness.check_threads()
         self.check_pools()
         wait = TICK_SECONDS if self.heartbeat.foreign is not None else self._work()
         # Last: a heartbeat says that a tick was completed.
-        return 0.0 if self.heartbeat.is_due and self.vitals.beat() else wait
+        return 0.0 if self.heartbeat.is_due and self.liveness.beat() else wait
 
     def _work(self) -> float:
         if self.ticked.is_set() and not self._preloaded:

@@ -13,9 +13,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models.fields import WholeNumberField
+from jobs.schedule.gaps import shortest_gap
 from jobs.schedule.kinds import MAX_INTERVAL_SECONDS, Trigger
 from jobs.schedule.schedule import Schedule
-from jobs.schedule.triggers import TICK, CronSimTrigger
+from jobs.schedule.triggers import TICK
 from jobs.schedule.validators import cron_problem, validate_moment, validate_timezone
 
 SCHEDULE_FIELDS = frozenset(
@@ -116,7 +117,7 @@ class ScheduleColumns(models.Model):
         if self.trigger == Trigger.INTERVAL and self.jitter_seconds and self.jitter_seconds >= max(self.interval_seconds, 1):
             problems["jitter_seconds"] = gettext("The jitter must be shorter than the interval.")
         if self.trigger == Trigger.CRON and self.jitter_seconds and "cron" not in problems and self._spread() != self._stored_spread:
-            gap = CronSimTrigger(self.cron).shortest_gap()
+            gap = shortest_gap(self.cron)
             if gap is not None and timedelta(seconds=self.jitter_seconds) >= gap:
                 problems["jitter_seconds"] = gettext("The jitter must be shorter than the shortest time between two runs, %(seconds)d s.") % {
                     "seconds": gap.total_seconds()

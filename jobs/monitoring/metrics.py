@@ -23,7 +23,7 @@ from jobs.models import JobDefinition, RunTotal, Status
 from jobs.models.run_stats import DELAY_BOUNDS, DURATION_BOUNDS, Histogram, Totals
 from jobs.models.scheduled import is_overdue
 from jobs.monitoring.status import SchedulerStatus, read_status
-from jobs.schedule.longest_gap import longest_gap
+from jobs.schedule.gaps import longest_gap
 
 NO_SUCCESS = frozenset({Status.FAILED, Status.TIMED_OUT, Status.ABANDONED, Status.MISSED, Status.SKIPPED})
 """Endings that nobody asked for."""

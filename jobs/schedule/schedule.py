@@ -74,16 +74,19 @@ class Schedule:
 
     def next_fire_time(self, after: datetime) -> datetime | None:
         """The first fire time later than `after`, or None when there is none."""
-        if not self.enabled:
-            return None
-        if self.fires_after is not None and self.fires_after > after:
-            after = self.fires_after
-        if after >= FOREVER - TICK:
+        start = self._search_start(after)
+        if start is None:
             return None
         try:
-            return self._plain_next(after) if not self.jitter_seconds else next(self._jittered(after), None)
+            return self._plain_next(start) if not self.jitter_seconds else next(self._jittered(start), None)
         except OverflowError:
             return None  # the next one would come after the year 9999
+
+    def _search_start(self, after: datetime) -> datetime | None:
+        """The time that the next fire time is later than; None when there is no next one."""
+        if self.fires_after is not None and self.fires_after > after:
+            after = self.fires_after
+        return after if self.enabled and after < FOREVER - TICK else None
 
     def _plain_next(self, after: datetime) -> datetime | None:
         if self.starts_at is not None and after < self.starts_at:
@@ -147,12 +150,11 @@ class Schedule:
 
     def _walk(self, after: datetime) -> Iterator[datetime]:
         """What `next_fire_time` returns one by one, by one walk over the slots."""
-        if self.fires_after is not None and self.fires_after > after:
-            after = self.fires_after
-        if not self.enabled or after >= FOREVER - TICK:
+        start = self._search_start(after)
+        if start is None:
             return
         with suppress(OverflowError):  # the next one would come after the year 9999
-            for fire in self._plain(after) if not self.jitter_seconds else self._jittered(after):
+            for fire in self._plain(start) if not self.jitter_seconds else self._jittered(start):
                 yield fire
                 if fire >= FOREVER - TICK:
                     return

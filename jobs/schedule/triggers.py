@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
@@ -18,8 +17,7 @@ TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 
 CALENDAR_BEGINS = datetime(2024, 1, 1, tzinfo=UTC)
-CALENDAR_DAYS = 28 * 1461 // 4
-"""After 28 years dates fall on the same days of the week again."""
+"""Where the fields of an expression are read from; any time would do."""
 
 # The last slot of a long downtime is searched in wider and wider windows that end now.
 LOOK_BACK = (timedelta(hours=1), DAY, timedelta(days=32), timedelta(days=367), timedelta(days=9 * 366))
@@ -135,16 +133,6 @@ class CronSimTrigger(SlotTrigger):
             midnight, was_regular = following, is_regular
         return total
 
-    def shortest_gap(self) -> timedelta | None:
-        """The shortest time between two slots on a clock that never changes; None when there is only one slot."""
-        fields = Cron(self.expression, CALENDAR_BEGINS)
-        minutes = sorted(60 * hour + minute for hour in fields.hours for minute in fields.minutes)
-        gaps = [timedelta(minutes=later - earlier) for earlier, later in pairwise(minutes)]
-        night = DAY - timedelta(minutes=minutes[-1] - minutes[0])
-        if (days := _fewest_days_between(fields)) is not None:
-            gaps.append(night + timedelta(days=days - 1))
-        return min(gaps, default=None)
-
     def last(self, after: datetime, until: datetime) -> datetime | None:
         for window in LOOK_BACK:
             start = max(after, until - window)
@@ -154,21 +142,6 @@ class CronSimTrigger(SlotTrigger):
             if latest is not None or start == after:
                 return latest
         return None
-
-
-def _fewest_days_between(fields: Cron) -> int | None:
-    """Days between two dates of a cron expression, where they are closest; None when there is only one date."""
-    fewest, latest = None, None
-    for number in range(CALENDAR_DAYS):
-        date = (CALENDAR_BEGINS + number * DAY).date()
-        if date.month not in fields.months or not fields.match_day(date):
-            continue
-        if latest is not None:
-            fewest = min(fewest or CALENDAR_DAYS, number - latest)
-            if fewest == 1:
-                break
-        latest = number
-    return fewest
 
 
 class OnceTrigger(SlotTrigger):

@@ -16,9 +16,8 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.once
 
 
-def request(site: Site, method: str, path: str, **options: object) -> httpx2.Response:
-    headers = {"X-API-Key": ADMIN_KEY}
-    return httpx2.request(method, site.base_url + path, headers=headers, timeout=20, trust_env=False, **options)  # type: ignore[arg-type]
+def request(site: Site, method: str, path: str, json: dict[str, str] | None = None) -> httpx2.Response:
+    return httpx2.request(method, site.base_url + path, headers={"X-API-Key": ADMIN_KEY}, json=json, timeout=20, trust_env=False)
 
 
 def test_writes_are_refused_with_503_while_the_database_is_read_only(remote_site: Site, migrated_cluster: Cluster) -> None:

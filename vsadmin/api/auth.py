@@ -26,7 +26,7 @@ from vsadmin.api.exceptions import CsrfFailed, Forbidden, TooManyRequests, Unaut
 from vsadmin.api.rate_limit import rate_limit
 from vsadmin.http.client_address import client_address
 from vsadmin.models import ApiKey, Role
-from vsadmin.outage import is_outage
+from vsadmin.outage import handle_outage
 
 log = structlog.get_logger()
 
@@ -79,7 +79,7 @@ def caller_of_key(key: str) -> Caller:
     try:
         row.note_use(at)
     except DatabaseError as error:  # one that is locked or read-only must not refuse a caller that only reads
-        if not is_outage(error):
+        if not handle_outage(error):
             raise
         log.warning("api_key_use_not_noted", prefix=row.prefix, problem=str(error)[:200])
     return Caller.of_key(f"key {row.name}", row.role, row.prefix)

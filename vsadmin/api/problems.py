@@ -12,7 +12,7 @@ from ninja.errors import ValidationError as RequestInvalid
 
 from jobs import exceptions as jobs_errors
 from vsadmin.api.exceptions import TooManyRequests, Unauthorized, UnknownParameters
-from vsadmin.outage import RETRY_SECONDS, is_outage
+from vsadmin.outage import RETRY_SECONDS, handle_outage
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ def of_exception(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _status_and_code(error: Exception) -> tuple[int, str]:
-    if is_outage(error):
+    if handle_outage(error):
         return 503, "DATABASE_UNAVAILABLE"
     for kind in type(error).__mro__:
         if kind in CODES:

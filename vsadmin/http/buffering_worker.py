@@ -14,7 +14,7 @@ from selectors import EVENT_READ
 from socket import SHUT_WR
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # gunicorn has no types
 
 from vsadmin.http.incoming import TOO_SLOW, Incoming, Refused
 from vsadmin.http.limits import LINGER_SECONDS, MAX_HELD_BYTES, READ_SECONDS, WRITE_SECONDS

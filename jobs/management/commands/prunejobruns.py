@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.timezone import now
 
 from jobs.maintenance.prune import prune
+from jobs.management.console import ConsoleCommand
 
 
-class Command(BaseCommand):
+class Command(ConsoleCommand):
     help = "Delete finished runs beyond the number and age that their jobs keep."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -19,7 +19,4 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         deleted = prune(now())
-        if options["json"]:
-            self.stdout.write(json.dumps(deleted))
-        else:
-            self.stdout.write(f"{sum(deleted.values())} runs of {len(deleted)} jobs deleted")
+        self.show(options, deleted, f"{sum(deleted.values())} runs of {len(deleted)} jobs deleted")

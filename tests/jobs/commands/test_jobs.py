@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +149,18 @@ def test_a_bad_import_changes_nothing(tmp_path: Path, content: str, message: str
     assert not JobDefinition.objects.exists()
 
 
-def test_the_audit_exits_with_one_and_names_the_slot_when_a_row_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+def answered_slots(job_id: str) -> datetime:
+    """A job whose slots 60 s and 120 s after the time that is returned have their answers."""
     start = now() - seconds(150)
-    define("robbed", created_at=start)
+    define(job_id, created_at=start)
     scheduler = ManualScheduler()
     for elapsed in (1, 61, 121):
         scheduler.tick(start + seconds(elapsed))
+    return start
+
+
+def test_the_audit_exits_with_one_and_names_the_slot_when_a_row_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    start = answered_slots("robbed")
     assert jobs_json("audit") == {"slots": 2, "missing": 0, "surplus": 0, "jobs": []}
     slot = start + seconds(60)
     JobRun.objects.filter(job="robbed", scheduled_for=slot).delete()
@@ -164,11 +171,7 @@ def test_the_audit_exits_with_one_and_names_the_slot_when_a_row_is_missing(capsy
 
 
 def test_the_audit_names_a_run_that_answers_no_slot(capsys: pytest.CaptureFixture[str]) -> None:
-    start = now() - seconds(150)
-    define("doubled", created_at=start)
-    scheduler = ManualScheduler()
-    for elapsed in (1, 61, 121):
-        scheduler.tick(start + seconds(elapsed))
+    start = answered_slots("doubled")
     extra = start + seconds(90)
     JobRun.objects.create(job_id="doubled", scheduled_for=extra, status="missed", queued_at=extra, finished_at=extra)
     with pytest.raises(SystemExit):

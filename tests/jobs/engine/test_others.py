@@ -33,7 +33,7 @@ def time() -> Iterator[Time]:
 
 
 def watch(time: Time, *steps: tuple[float, dict[str, str | None]]) -> list[set[str]]:
-    """What an instance concludes at each heartbeat, so many seconds after the one before."""
+    """The suspects that an instance names at each heartbeat; a step is the seconds since the heartbeat before, and what it reads."""
     others = Others()
     found = []
     for seconds, heartbeats in steps:

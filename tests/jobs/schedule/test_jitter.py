@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.schedule.gaps import shortest_gap
 from jobs.schedule.schedule import Schedule
 from jobs.schedule.triggers import CronSimTrigger
 
@@ -64,7 +65,7 @@ def test_a_claim_walks_once_over_the_slots_in_reach(walked: list[datetime]) -> N
     ],
 )
 def test_the_shortest_gap_of_a_cron_expression(cron: str, seconds: int) -> None:
-    assert CronSimTrigger(cron).shortest_gap() == timedelta(seconds=seconds)
+    assert shortest_gap(cron) == timedelta(seconds=seconds)
 
 
 @given(
@@ -76,7 +77,7 @@ def test_the_shortest_gap_of_a_cron_expression(cron: str, seconds: int) -> None:
 @settings(max_examples=60, deadline=None)
 def test_no_two_slots_of_three_years_are_closer_than_the_shortest_gap(minute: str, hour: str, day: str, weekday: str) -> None:
     trigger = CronSimTrigger(f"{minute} {hour} {day} * {weekday}")
-    gap = trigger.shortest_gap()
+    gap = shortest_gap(trigger.expression)
     assert gap is not None
     slots = [slot for slot, _number in zip(trigger.walk(START), range(2000), strict=False) if slot < START + timedelta(days=1095)]
     assert all(later - earlier >= gap for earlier, later in pairwise(slots))

@@ -5,7 +5,7 @@ from itertools import islice, pairwise
 
 import pytest
 
-from jobs.schedule.longest_gap import longest_gap
+from jobs.schedule.gaps import longest_gap
 from jobs.schedule.triggers import CronSimTrigger
 
 pytestmark = pytest.mark.once

@@ -52,7 +52,7 @@ class LivingScheduler(Protocol):
     def start_over(self) -> None: ...
 
 
-class Vitals:
+class Liveness:
     """The signs of life of one scheduler."""
 
     def __init__(self, scheduler: LivingScheduler) -> None:
